@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The one entry point.  `make help` lists what there is.
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+BUILD ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+LD := ld
+NASM := nasm
+OBJCOPY := objcopy
+PYTHON := /usr/bin/python3
+export SOURCE_DATE_EPOCH ?= 0
+
+ifeq ($(V),1)
+Q :=
+quiet = @:
+else
+Q := @
+quiet = @printf '  %-7s %s\n'
+endif
+
+# --- flags -------------------------------------------------------------------------------------
+
+# Whether $(CC) is clang shows in its name: nothing may be run before the set-up installed it.
+CLANG := $(findstring clang,$(CC))
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
+
+# A frame pointer would cost a register and two instructions a function on every exit.
+FRAME_POINTER ?= -fomit-frame-pointer
+
+COMMON_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -ffreestanding -fno-common \
+	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-unwind-tables -mno-red-zone \
+	-fcf-protection=none -ffile-prefix-map=$(CURDIR)=.
+
+CORE_CFLAGS := $(COMMON_CFLAGS) -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
+	$(FRAME_POINTER) -fstack-protector-strong -mstack-protector-guard=global
+
+EFI_CFLAGS := $(COMMON_CFLAGS) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 \
+	-DGNU_EFI_USE_MS_ABI -fpic -fshort-wchar -fno-stack-protector -fvisibility=hidden \
+	$(if $(CLANG),,-maccumulate-outgoing-args)
+
+NASMFLAGS := -f elf64 -g -F dwarf -I ./ -I $(BUILD)/gen/ -Werror
+
+CORE_LDFLAGS := -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack -z norelro \
+	--build-id=none --orphan-handling=error --fatal-warnings
+
+EFI_LIBDIR = $(firstword $(dir $(wildcard /usr/lib/crt0-efi-x86_64.o \
+	/usr/lib/x86_64-linux-gnu/gnuefi/crt0-efi-x86_64.o)) /usr/lib/)
+EFI_LDFLAGS = -nostdlib -shared -Bsymbolic -z nocombreloc -z defs -z noexecstack \
+	--build-id=none --no-warn-rwx-segments -T $(EFI_LIBDIR)elf_x86_64_efi.lds -L $(EFI_LIBDIR) \
+	-L /usr/lib
+EFI_SECTIONS := $(addprefix -j ,.text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* \
+	.rela.* .rel* .rela* .areloc .reloc)
+
+# --- files -------------------------------------------------------------------------------------
+
+CORE_DIRS := arch/x86 arch/vmx arch/svm core mm vmexit
+CORE_C := $(filter-out core/offsets.c,$(wildcard $(CORE_DIRS:=/*.c)))
+CORE_ASM := $(wildcard $(CORE_DIRS:=/*.asm))
+BOOT_C := $(wildcard boot/*.c)
+BOOT_ASM := $(wildcard boot/*.asm)
+GUEST_C := $(wildcard tests/guests/*.c)
+GUEST_LIB_C := $(wildcard tests/guests/lib/*.c)
+GUEST_LIB_ASM := $(wildcard tests/guests/lib/*.asm)
+
+object = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+CORE_OBJECTS := $(call object,$(CORE_C) $(CORE_ASM))
+BOOT_OBJECTS := $(call object,$(BOOT_C) $(BOOT_ASM)) $(BUILD)/obj/embed.o
+GUEST_LIB_OBJECTS := $(call object,$(GUEST_LIB_C) $(GUEST_LIB_ASM))
+GUESTS := $(GUEST_C:tests/guests/%.c=$(BUILD)/guests/%.efi)
+
+FLAGS := $(BUILD)/gen/flags
+OFFSETS := $(BUILD)/gen/offsets.inc
+
+.PHONY: all core guests
+all: $(BUILD)/solovisor.efi
+core: $(BUILD)/core.elf
+guests: $(GUESTS)
+
+# --- core --------------------------------------------------------------------------------------
+
+$(BUILD)/obj/%.c.o: %.c $(FLAGS) | setup-build
+	$(quiet) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FILE_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(BUILD)/obj/%.asm.o: %.asm $(FLAGS) | setup-build $(OFFSETS)
+	$(quiet) NASM $<
+	@mkdir -p $(@D)
+	$(Q)$(NASM) $(NASMFLAGS) -MD $(@:.o=.d) -MP -MQ $@ -o $@ $<
+
+$(CORE_OBJECTS): FILE_CFLAGS = $(CORE_CFLAGS)
+$(BOOT_OBJECTS) $(BUILD)/obj/tests/guests/%.o: FILE_CFLAGS = $(EFI_CFLAGS)
+
+# core/offsets.c holds one asm statement a constant, "\n->NAME %0" : : "i"(offsetof(...)).
+OFFSETS_SED := s/^[[:space:]]*\(\.ascii "\)*->\([A-Za-z0-9_]*\)[[:space:]]*[$$]*\(-*[0-9]*\).*/%define \2 \3/p
+ifneq ($(wildcard core/offsets.c),)
+$(OFFSETS): core/offsets.c $(FLAGS) | setup-build
+	$(quiet) GEN $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CORE_CFLAGS) $(if $(CLANG),-fno-integrated-as) -S -MMD -MP -MF $@.d -MT $@ \
+		-o $@.s $<
+	$(Q)(echo '; generated from $<'; sed -n '$(OFFSETS_SED)' $@.s) >$@
+else
+$(OFFSETS):
+	@mkdir -p $(@D)
+	@echo '; there is no core/offsets.c' >$@
+endif
+
+$(BUILD)/core.elf: $(CORE_OBJECTS) linker.ld
+	$(quiet) LD $@
+	$(Q)$(LD) $(CORE_LDFLAGS) -T linker.ld -Map $(@:.elf=.map) -o $@ $(CORE_OBJECTS)
+
+$(BUILD)/core.stripped.elf: $(BUILD)/core.elf
+	$(quiet) STRIP $@
+	$(Q)$(OBJCOPY) --strip-all --remove-section=.symtab --remove-section=.strtab $< $@
+
+# --- the EFI program ---------------------------------------------------------------------------
+
+$(BUILD)/gen/embed.asm: Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' '; generated: the core image inside the EFI program' \
+		'global core_image_start:data hidden' 'global core_image_end:data hidden' \
+		'section .rodata align=4096' 'core_image_start:' \
+		'incbin "$(BUILD)/core.stripped.elf"' 'core_image_end:' >$@
+
+$(BUILD)/obj/embed.o: $(BUILD)/gen/embed.asm $(BUILD)/core.stripped.elf | setup-build
+	$(quiet) NASM $<
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -o $@ $<
+
+# A relocation that gnu-efi's start-up code does not apply would be silently wrong.
+define link_efi
+	$(quiet) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(LD) $(EFI_LDFLAGS) -Map $(@:.so=.map) -o $@ $(EFI_LIBDIR)crt0-efi-x86_64.o \
+		$(filter %.o,$^) -lefi -lgnuefi
+	$(Q)if readelf -rW $@ | grep -q 'R_X86_64_' && \
+		readelf -rW $@ | grep 'R_X86_64_' | grep -v R_X86_64_RELATIVE; then \
+		echo '$@: relocation that the EFI start-up code cannot apply' >&2; rm -f $@; exit 1; fi
+endef
+
+$(BUILD)/solovisor.so: $(BOOT_OBJECTS)
+	$(link_efi)
+
+$(BUILD)/obj/guests/%.so: $(BUILD)/obj/tests/guests/%.c.o $(GUEST_LIB_OBJECTS)
+	$(link_efi)
+
+# The PE header gets the time of the build from objcopy, and a check sum over it: both cleared.
+define make_efi
+	$(quiet) EFI $@
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) $(EFI_SECTIONS) --strip-debug --target=efi-app-x86_64 $< $@
+	$(Q)scripts/pe-clean $@
+endef
+
+$(BUILD)/solovisor.efi: $(BUILD)/solovisor.so scripts/pe-clean
+	$(make_efi)
+
+$(BUILD)/guests/%.efi: $(BUILD)/obj/guests/%.so scripts/pe-clean
+	$(make_efi)
+
+.SECONDARY:
+
+# Rebuild everything when a flag or the compiler changed.
+$(FLAGS): FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CORE_CFLAGS) $(EFI_CFLAGS) $(NASMFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(CORE_CFLAGS) $(EFI_CFLAGS) $(NASMFLAGS)' >$@
+
+# --- set-up ------------------------------------------------------------------------------------
+
+.PHONY: FORCE setup setup-build setup-image setup-test setup-emulators setup-guest
+FORCE:
+setup:
+	@scripts/setup all
+setup-build setup-image setup-test setup-emulators setup-guest:
+	@scripts/setup $(@:setup-%=%)
+
+# --- the rest ----------------------------------------------------------------------------------
+
+.PHONY: clean distclean help
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/guests $(BUILD)/unit $(BUILD)/logs $(BUILD)/check \
+		$(BUILD)/run $(BUILD)/solovisor.* $(BUILD)/core.*
+
+distclean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+
+-include $(wildcard $(addsuffix .d,$(basename $(CORE_OBJECTS) $(BOOT_OBJECTS) \
+	$(GUEST_LIB_OBJECTS) $(call object,$(GUEST_C)))) $(OFFSETS).d)

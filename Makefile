@@ -183,18 +183,89 @@ setup:
 setup-build setup-image setup-test setup-emulators setup-guest:
 	@scripts/setup $(@:setup-%=%)
 
+# --- running -----------------------------------------------------------------------------------
+
+#: Solovisor, a bare-metal hypervisor in one EFI file
+#:
+#:   make                    build/solovisor.efi (CC=clang works too, V=1 shows the commands)
+#:   make run                boot it in QEMU under OVMF, hosting a small Debian Linux (Ctrl-A X leaves)
+#:        GUEST=path         another guest: kernel, EFI program, disk or ISO image
+#:        CPUS=2 MEM=1024    size of the machine
+#:        VENDOR=svm|vtx     AMD-V in QEMU or VT-x in Bochs
+#:   make test               all tests, reduced counts; the last line says how many passed and failed
+#:        T=pattern          only those whose name contains it
+#:   make test-full          every combination
+#:   make check              only the checks that need no machine
+#:   make unit               only the unit tests on this host
+#:   make usb                build/solovisor.img, to be copied to a stick with dd
+#:   make iso                build/solovisor.iso, GRUB with Solovisor and Linux
+#:   make install ESP=dir    copy Solovisor to a mounted EFI system partition
+#:   make format             lay out all C sources as .clang-format says (F=files: only those)
+#:   make bench              instruction counts of exits and of booting Linux
+#:   make guests             the EFI programs of the tests
+#:   make setup              install whatever is missing (the targets above do that, too)
+#:   make clean, distclean   remove what was built; also the emulators and kernels
+
+GUEST ?=
+CPUS ?= 2
+MEM ?= 1024
+VENDOR ?= svm
+INITRAMFS := build/guest/initramfs.cpio
+
+.PHONY: run usb iso install test test-full check unit bench
+$(INITRAMFS): scripts/mkinitramfs $(wildcard tests/guests/linux/*) | setup-image setup-guest
+	$(quiet) CPIO $@
+	@mkdir -p $(@D)
+	$(Q)scripts/mkinitramfs $@
+
+run: all guests $(INITRAMFS) setup-image setup-emulators setup-guest
+	$(Q)mkdir -p build/run
+	$(Q)scripts/mkimage run build/run.img --vendor $(VENDOR) --guest '$(GUEST)'
+	$(Q)scripts/run build/run.img --vendor $(VENDOR) --cpus $(CPUS) --mem $(MEM) --guest '$(GUEST)'
+
+usb: all $(INITRAMFS) setup-image setup-guest
+	$(Q)scripts/mkimage usb build/solovisor.img
+	@echo 'build/solovisor.img: copy it with "dd if=build/solovisor.img of=/dev/sdX bs=4M"'
+
+iso: all $(INITRAMFS) setup-image setup-guest
+	$(Q)scripts/mkimage iso build/solovisor.iso
+
+install: all setup-image
+	$(if $(ESP),,$(error say where the EFI system partition is: make install ESP=dir))
+	$(Q)scripts/mkimage install '$(ESP)'
+
+# --- tests -------------------------------------------------------------------------------------
+
+T ?=
+test check unit: setup-test
+test: setup-emulators setup-guest
+test check unit:
+	$(Q)scripts/test $(if $(filter test,$@),all,$@) $(if $(T),--only '$(T)')
+
+test-full:
+	$(Q)SV_FULL=1 $(MAKE) --no-print-directory test
+
+F ?= $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+.PHONY: format
+format: setup-test
+	$(Q)clang-format -i $(F)
+
+bench: all guests $(INITRAMFS) setup-test setup-emulators setup-guest
+	$(Q)scripts/bench
+
 # --- the rest ----------------------------------------------------------------------------------
 
 .PHONY: clean distclean help
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/guests $(BUILD)/unit $(BUILD)/logs $(BUILD)/check \
-		$(BUILD)/run $(BUILD)/solovisor.* $(BUILD)/core.*
+		$(BUILD)/run $(BUILD)/clang $(BUILD)/grub $(BUILD)/solovisor.* $(BUILD)/core.* \
+		$(BUILD)/run.img
 
 distclean:
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 -include $(wildcard $(addsuffix .d,$(basename $(CORE_OBJECTS) $(BOOT_OBJECTS) \
 	$(GUEST_LIB_OBJECTS) $(call object,$(GUEST_C)))) $(OFFSETS).d)

@@ -145,6 +145,9 @@ class Machine:
                            for match in [expression.search(self.text, self.position)] if match]
                 if matches:
                     _, index, match = min(matches, key=lambda item: item[:2])
+                    # A match up to the last character may grow: wait for a moment of silence.
+                    if match.end() == len(self.text) and not ended and self._changed.wait(0.4):
+                        continue
                     self.position = match.end()
                     return index, match
                 left = end - time.monotonic()

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The few things that the loader reads from ACPI tables, which lie 1:1 in memory. */
+#ifndef BOOT_ACPI_H
+#define BOOT_ACPI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct acpi_reset {
+	uint16_t port; /* 0: none, or not in I/O space */
+	uint8_t value;
+};
+
+/* All take the address of the RSDP, 0 if there is none. Tables with a wrong checksum are ignored. */
+struct acpi_reset acpi_find_reset(uint64_t rsdp);
+
+/* The CPUs that the MADT calls enabled, 0 if there is no MADT. */
+uint32_t acpi_count_cpus(uint64_t rsdp);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest-physical map (EPT or NPT): the identity over all of MAXPHYADDR, minus what is hidden. What the memory
+ * map and the MTRRs name is mapped at once; what lies above is mapped on first touch from a pool of its own whose
+ * rule when full is to take back the table that was added first.
+ */
+#ifndef MM_TDP_MMU_H
+#define MM_TDP_MMU_H
+
+#include "mm/memtype.h"
+#include "mm/page_table.h"
+
+#define TDP_HIGH_TABLES 16u
+#define TDP_HIDDEN_RANGES 8u
+
+struct tdp_hidden {
+	uint64_t base, end;
+};
+
+struct tdp_mmu {
+	struct page_table table;
+	struct page_table high_table; /* the same tables, but pages come from `high` */
+	struct pool *pool;	     /* split and start-up tables */
+	struct pool high;	     /* tables for first touches above `eager_end` */
+	uint64_t eager_end;	     /* mapped at start: [0, eager_end) */
+	uint64_t end;		     /* 1 << MAXPHYADDR, or what the levels reach */
+	uint64_t high_slots[TDP_HIGH_TABLES]; /* addresses of high tables in the order they came */
+	uint32_t high_count;
+	uint32_t high_next;	     /* the oldest, when all slots are in use */
+	bool typed; /* EPT: leaves carry the MTRRs' types */
+	struct mtrr_state mtrr;
+	uint64_t *hidden_table; /* 512 read-only entries that all lead to ones_page */
+	uint8_t *ones_page;	/* 0xff */
+	struct tdp_hidden hidden[TDP_HIDDEN_RANGES];
+	uint32_t hidden_count;
+};
+
+/*
+ * Build the map. `mtrr` is NULL for NPT (leaves stay WB, the physical MTRRs apply). Pages come from `pool`;
+ * `eager_end` is rounded up to what a table covers. Returns false if the pool is too small.
+ */
+MUST_CHECK bool tdp_mmu_init(struct tdp_mmu *tdp, const struct page_format *format, struct pool *pool,
+			     const struct mtrr_state *mtrr, uint64_t eager_end, uint64_t end);
+
+/*
+ * Hide a 2 MiB-aligned range below eager_end: all its frames lead, read-only, to one page of 0xff. Flush on all
+ * CPUs if a guest runs already.
+ */
+MUST_CHECK bool tdp_mmu_hide(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes);
+bool tdp_mmu_is_hidden(const struct tdp_mmu *tdp, gpa_t gpa);
+
+/*
+ * Give 4 KiB frames other rights, or one another frame behind it; below eager_end and not hidden (else false, as
+ * when the pool is empty). *changed: flush on all CPUs.
+ */
+MUST_CHECK bool tdp_mmu_protect(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes, unsigned rights, bool *changed);
+MUST_CHECK bool tdp_mmu_redirect(struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame, unsigned rights, bool *changed);
+
+enum tdp_touch {
+	TDP_TOUCH_MAPPED,  /* now (or meanwhile) mapped: resume the guest */
+	TDP_TOUCH_RECYCLED, /* the same, and an older table was taken back: flush on all CPUs first */
+	TDP_TOUCH_REFUSED, /* it was mapped and the access is not allowed, or it lies beyond the end */
+};
+
+/*
+ * A nested page fault or EPT violation at an address that may just not be mapped yet. After TDP_TOUCH_RECYCLED the
+ * caller keeps whatever lock serializes the tdp_mmu until all CPUs have flushed: the next touch reuses the pages.
+ */
+enum tdp_touch tdp_mmu_touch(struct tdp_mmu *tdp, gpa_t gpa);
+
+/*
+ * EPT: the guest's MTRRs have changed for good: rebuild all types in place. Returns whether anything changed (flush
+ * on all CPUs). A large page that is no longer uniform is split; if no page is left for that, it becomes UC.
+ */
+bool tdp_mmu_set_types(struct tdp_mmu *tdp, const struct mtrr_state *mtrr);
+
+/* Every CPU has flushed: tables that were replaced may be used again. Optional, but gives pages back. */
+void tdp_mmu_flushed(struct tdp_mmu *tdp);
+
+#endif

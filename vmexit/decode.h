@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How long an x86 instruction is and what it addresses: a pure function over bytes, no vcpu. It knows
+ * all encodings (legacy, REX, REX2, VEX, EVEX, XOP) well enough for lengths and memory operands, and
+ * the few instructions that exits are about well enough to say what they do. It does not say whether
+ * a CPU has an instruction. SDM: "Instruction Format".
+ */
+#ifndef VMEXIT_DECODE_H
+#define VMEXIT_DECODE_H
+
+#include "arch/x86/bits.h"
+#include "arch/x86/segment.h"
+
+#define INSN_MAX_BYTES	 15u
+#define INSN_NO_REGISTER 0xffu
+
+enum insn_encoding {
+	INSN_LEGACY, /* also with REX */
+	INSN_REX2,
+	INSN_VEX,
+	INSN_EVEX,
+	INSN_XOP,
+};
+
+/* Opcode maps as VEX and EVEX number them. */
+enum insn_map {
+	INSN_MAP_PRIMARY = 0,
+	INSN_MAP_0F = 1,
+	INSN_MAP_0F38 = 2,
+	INSN_MAP_0F3A = 3,
+	INSN_MAP_4 = 4, /* EVEX: legacy instructions as promoted by APX */
+	INSN_MAP_5 = 5,
+	INSN_MAP_6 = 6,
+	INSN_MAP_7 = 7,
+	INSN_MAP_XOP8 = 8,
+	INSN_MAP_XOP9 = 9,
+	INSN_MAP_XOPA = 10,
+};
+
+/* A memory operand: segment:[base + index * 2^scale + displacement]. */
+struct insn_memory {
+	bool present;
+	bool rip_relative; /* to the next instruction */
+	uint8_t base;	   /* GPR number or INSN_NO_REGISTER */
+	uint8_t index;	   /* of a vector register with VSIB */
+	uint8_t scale;	   /* log2 */
+	enum segment_index segment;
+	int64_t displacement; /* EVEX: disp8 not multiplied */
+};
+
+struct insn {
+	uint8_t bytes; /* total length */
+	enum insn_encoding encoding;
+	enum insn_map map;
+	uint8_t opcode;
+	bool lock, rep, repne; /* F0; F3 or F2, the last one counts */
+	bool operand_override; /* 66 */
+	bool rex;	       /* REX or REX2: byte registers 4-7 are SPL-DIL */
+	bool has_modrm;
+	uint8_t mod, reg, rm;  /* reg and rm with their extension bits */
+	uint8_t code_bytes;    /* of the mode: 2, 4 or 8 */
+	uint8_t operand_bytes; /* 2, 4 or 8 as the prefixes say; byte forms and pushes know better */
+	uint8_t address_bytes;
+	uint8_t immediate_bytes;
+	int64_t immediate; /* sign extended */
+	struct insn_memory memory;
+};
+
+/*
+ * Decode one instruction for a code segment of `code_bytes` (2, 4, or 8 in 64-bit mode). False: the
+ * bytes are too few, or no instruction (undefined opcode, more than 15 bytes).
+ */
+MUST_CHECK bool decode_insn(const uint8_t *bytes, unsigned count, unsigned code_bytes,
+			    struct insn *out);
+
+/* Instructions that exit on their own account. */
+enum system_insn {
+	SYSTEM_CPUID,
+	SYSTEM_RDMSR,
+	SYSTEM_WRMSR,
+	SYSTEM_XSETBV,
+	SYSTEM_VMCALL,
+	SYSTEM_VMMCALL,
+	SYSTEM_INVD,
+	SYSTEM_CLTS,
+	SYSTEM_LMSW,
+	SYSTEM_SMSW,
+	SYSTEM_MOV_CR, /* both directions */
+	SYSTEM_IRET,
+	SYSTEM_HLT,
+	SYSTEM_INSN_COUNT,
+};
+
+/*
+ * The length of the instruction if it is `which`, else 0 (also when the bytes are too few). This is
+ * on the path of every CPUID and MSR exit of a CPU that does not tell the next RIP: no tables of
+ * opcodes are consulted.
+ */
+unsigned decode_system_length(const uint8_t *bytes, unsigned count, unsigned code_bytes,
+			      enum system_insn which);
+
+enum cr_operation {
+	CR_OPERATION_WRITE,
+	CR_OPERATION_READ,
+	CR_OPERATION_CLTS,
+	CR_OPERATION_LMSW,
+	CR_OPERATION_SMSW,
+};
+
+/* For LMSW and SMSW the operand is insn->memory if present, else the GPR. */
+struct cr_operands {
+	enum cr_operation operation;
+	uint8_t cr;
+	uint8_t gpr;
+};
+
+/* What an instruction does to a control register. LOCK MOV CR0 is CR8 (APM: "MOV CRn"). */
+MUST_CHECK bool decode_cr_access(const struct insn *insn, struct cr_operands *out);
+
+enum store_kind {
+	STORE_REGISTER,	 /* MOV r/m, reg and MOV moffs, accumulator */
+	STORE_IMMEDIATE, /* MOV r/m, imm */
+	STORE_EXCHANGE,	 /* XCHG: `reg` also receives the old value */
+	STORE_STRING,	 /* STOS: RDI moves by `bytes`, with `repeat` also RCX */
+};
+
+struct store {
+	enum store_kind kind;
+	uint8_t bytes;	/* 1, 2, 4 or 8 */
+	uint8_t reg;	/* GPR number */
+	bool high_byte; /* bits 8-15 of reg (AH, CH, DH, BH) */
+	bool repeat;
+	uint64_t immediate; /* STORE_IMMEDIATE: sign extended */
+};
+
+/* The simple stores to insn->memory. False: something else, which the caller steps over natively. */
+MUST_CHECK bool decode_store(const struct insn *insn, struct store *out);
+
+#endif

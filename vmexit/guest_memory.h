@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory by linear address, with the rights and faults that the guest's own instruction would
+ * meet at the current privilege level.
+ */
+#ifndef VMEXIT_GUEST_MEMORY_H
+#define VMEXIT_GUEST_MEMORY_H
+
+#include "core/vcpu.h"
+#include "mm/addr.h"
+#include "mm/gva_walk.h"
+#include "vmexit/decode.h"
+
+/* An access spans at most two pages. */
+#define GUEST_ACCESS_MAX_BYTES 4096u
+
+enum guest_fault_kind {
+	GUEST_FAULT_PAGE,	   /* #PF with this address and error code */
+	GUEST_FAULT_NOT_CANONICAL, /* #GP(0), or #SS(0) for a stack access: the caller knows */
+	GUEST_FAULT_NOT_MEMORY,	   /* a device, nothing at all, or the hypervisor's own memory */
+};
+
+struct guest_fault {
+	enum guest_fault_kind kind;
+	uint32_t error_code;
+	gva_t address;
+};
+
+/* How the guest's page tables are to be read at this moment. */
+void guest_paging_role(struct vcpu *vcpu, struct paging_role *role);
+
+/*
+ * Access `bytes` bytes; `access` is 0 or ACCESS_IMPLICIT (of descriptor tables and task state
+ * segments). A write changes nothing unless all of it can be written. Linear addresses wrap at 4 GiB
+ * outside IA-32e mode.
+ */
+MUST_CHECK bool guest_read(struct vcpu *vcpu, gva_t gva, void *to, unsigned bytes, unsigned access,
+			   struct guest_fault *fault);
+MUST_CHECK bool guest_write(struct vcpu *vcpu, gva_t gva, const void *from, unsigned bytes,
+			    unsigned access, struct guest_fault *fault);
+/* As guest_write() up to the point where nothing can go wrong any more. */
+MUST_CHECK bool guest_write_probe(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
+				  struct guest_fault *fault);
+
+/*
+ * The bytes of the instruction at CS:RIP, which the CPU has just fetched: neither rights nor the
+ * segment limit are checked again. The first call takes what lies on RIP's page; the second adds the
+ * next page to `count` bytes. Both return the bytes in `buffer`, 0 if the page is no longer mapped.
+ */
+unsigned guest_fetch(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES]);
+unsigned guest_fetch_more(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES], unsigned count);
+
+/* Fetch and decode the instruction at CS:RIP. False, or 0: it is no (such) instruction any more. */
+MUST_CHECK bool guest_fetch_insn(struct vcpu *vcpu, struct insn *out);
+unsigned guest_system_length(struct vcpu *vcpu, enum system_insn which);
+
+/* The linear address of a memory operand of the instruction at RIP. */
+gva_t guest_operand_address(struct vcpu *vcpu, const struct insn *insn);
+
+#endif

@@ -25,7 +25,9 @@ enum immediate {
 #define ATTR_NOT_64    0x40u
 #define ATTR_UNDEFINED 0x80u
 
-/* The tables' alphabet: M ModRM, then the immediate; x undefined, n not in 64-bit mode, p a prefix. */
+/*
+ * The tables' alphabet: M ModRM, then the immediate; x undefined, n not in 64-bit mode, p a prefix.
+ */
 #define o	       IMM_NONE
 #define b	       IMM_8
 #define w	       IMM_16
@@ -397,7 +399,10 @@ static uint8_t take_rex2(struct cursor *cursor, struct prefixes *prefixes, struc
 static uint8_t take_opcode(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
 {
 	uint8_t opcode = next(cursor), follows = peek(cursor);
-	/* Outside 64-bit mode the old instructions keep their places: they have no register operand. */
+	/*
+	 * Outside 64-bit mode the old instructions keep their places: they have no register
+	 * operand.
+	 */
 	bool is_vector = insn->code_bytes == 8 || follows >= 0xc0;
 
 	insn->opcode = opcode;

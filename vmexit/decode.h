@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long an x86 instruction is and what it addresses: a pure function over bytes, no vcpu. It knows
- * all encodings (legacy, REX, REX2, VEX, EVEX, XOP) well enough for lengths and memory operands, and
- * the few instructions that exits are about well enough to say what they do. It does not say whether
- * a CPU has an instruction. SDM: "Instruction Format".
+ * How long an x86 instruction is and what it addresses: a pure function over bytes, no vcpu. It
+ * knows all encodings (legacy, REX, REX2, VEX, EVEX, XOP) well enough for lengths and memory
+ * operands, and the few instructions that exits are about well enough to say what they do. It does
+ * not say whether a CPU has an instruction. SDM: "Instruction Format".
  */
 #ifndef VMEXIT_DECODE_H
 #define VMEXIT_DECODE_H
@@ -59,7 +59,7 @@ struct insn {
 	bool has_modrm;
 	uint8_t mod, reg, rm;  /* reg and rm with their extension bits */
 	uint8_t code_bytes;    /* of the mode: 2, 4 or 8 */
-	uint8_t operand_bytes; /* 2, 4 or 8 as the prefixes say; byte forms and pushes know better */
+	uint8_t operand_bytes; /* by the prefixes; byte forms and pushes know better */
 	uint8_t address_bytes;
 	uint8_t immediate_bytes;
 	int64_t immediate; /* sign extended */
@@ -133,7 +133,9 @@ struct store {
 	uint64_t immediate; /* STORE_IMMEDIATE: sign extended */
 };
 
-/* The simple stores to insn->memory. False: something else, which the caller steps over natively. */
+/*
+ * The simple stores to insn->memory. False: something else, which the caller steps over natively.
+ */
 MUST_CHECK bool decode_store(const struct insn *insn, struct store *out);
 
 #endif

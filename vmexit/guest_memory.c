@@ -157,8 +157,8 @@ static uint64_t instruction_address(struct vcpu *vcpu)
 }
 
 /*
- * The CPU has set the accessed bits itself, and has checked the rights. Another CPU may have changed
- * tables or code since, but then the decoder finds no instruction of the expected kind.
+ * The CPU has set the accessed bits itself, and has checked the rights. Another CPU may have
+ * changed tables or code since, but then the decoder finds no instruction of the expected kind.
  */
 static unsigned fetch_page(struct vcpu *vcpu, uint64_t address, uint8_t *to, unsigned bytes)
 {

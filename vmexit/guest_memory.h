@@ -31,8 +31,8 @@ void guest_paging_role(struct vcpu *vcpu, struct paging_role *role);
 
 /*
  * Access `bytes` bytes; `access` is 0 or ACCESS_IMPLICIT (of descriptor tables and task state
- * segments). A write changes nothing unless all of it can be written. Linear addresses wrap at 4 GiB
- * outside IA-32e mode.
+ * segments). A write changes nothing unless all of it can be written. Linear addresses wrap at 4
+ * GiB outside IA-32e mode.
  */
 MUST_CHECK bool guest_read(struct vcpu *vcpu, gva_t gva, void *to, unsigned bytes, unsigned access,
 			   struct guest_fault *fault);
@@ -44,8 +44,9 @@ MUST_CHECK bool guest_write_probe(struct vcpu *vcpu, gva_t gva, unsigned bytes, 
 
 /*
  * The bytes of the instruction at CS:RIP, which the CPU has just fetched: neither rights nor the
- * segment limit are checked again. The first call takes what lies on RIP's page; the second adds the
- * next page to `count` bytes. Both return the bytes in `buffer`, 0 if the page is no longer mapped.
+ * segment limit are checked again. The first call takes what lies on RIP's page; the second adds
+ * the next page to `count` bytes. Both return the bytes in `buffer`, 0 if the page is no longer
+ * mapped.
  */
 unsigned guest_fetch(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES]);
 unsigned guest_fetch_more(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES], unsigned count);

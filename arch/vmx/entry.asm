@@ -1,0 +1,119 @@
+; SPDX-License-Identifier: BSD-2-Clause
+;
+; The world switch. struct vcpu begins with the general registers in encoding order (core/regs.h), RSP among
+; them but kept by the VMCS.
+
+default rel
+bits 64
+
+global vmx_enter
+global vmx_exit_point
+global vmx_entry_window_start
+global vmx_entry_window_end
+global vmx_entry_window_abort
+
+GPR_RAX		equ 0 * 8
+GPR_RCX		equ 1 * 8
+GPR_RDX		equ 2 * 8
+GPR_RBX		equ 3 * 8
+GPR_RBP		equ 5 * 8
+GPR_RSI		equ 6 * 8
+GPR_RDI		equ 7 * 8
+
+VMCS_HOST_RSP	equ 0x6c14
+
+ENTRY_EXITED		equ 0
+ENTRY_FAIL_INVALID	equ 1
+ENTRY_FAIL_VALID	equ 2
+ENTRY_ABORTED		equ 3
+
+section .text
+
+; uint32_t vmx_enter(uint64_t *gpr, bool launched, const uint64_t *nmi_count, uint64_t nmi_seen,
+;		     uint64_t *host_rsp)
+align 16
+vmx_enter:
+	push rbx
+	push rbp
+	push r12
+	push r13
+	push r14
+	push r15
+	push rdi		; what the exit finds at HOST_RSP
+	cmp rsp, [r8]
+	jne vmx_store_rsp
+
+	; From here on an NMI goes to the abort label.
+vmx_entry_window_start:
+	cmp [rdx], rcx
+	jne vmx_entry_window_abort
+	test sil, sil		; MOV leaves the flag alone
+	mov rax, [rdi + GPR_RAX]
+	mov rcx, [rdi + GPR_RCX]
+	mov rdx, [rdi + GPR_RDX]
+	mov rbx, [rdi + GPR_RBX]
+	mov rbp, [rdi + GPR_RBP]
+	mov rsi, [rdi + GPR_RSI]
+	mov r8, [rdi + 8 * 8]
+	mov r9, [rdi + 9 * 8]
+	mov r10, [rdi + 10 * 8]
+	mov r11, [rdi + 11 * 8]
+	mov r12, [rdi + 12 * 8]
+	mov r13, [rdi + 13 * 8]
+	mov r14, [rdi + 14 * 8]
+	mov r15, [rdi + 15 * 8]
+	mov rdi, [rdi + GPR_RDI]
+	jz vmx_launch
+	vmresume
+	jmp short vmx_failed
+vmx_launch:
+	vmlaunch
+vmx_entry_window_end:
+vmx_failed:
+	mov eax, ENTRY_FAIL_INVALID
+	jc vmx_exit_point.return
+	mov eax, ENTRY_FAIL_VALID
+	jmp short vmx_exit_point.return
+
+vmx_store_rsp:
+	mov [r8], rsp
+	mov eax, VMCS_HOST_RSP
+	vmwrite rax, rsp
+	jna vmx_failed		; CF or ZF
+	jmp short vmx_entry_window_start
+
+vmx_entry_window_abort:
+	mov eax, ENTRY_ABORTED
+	jmp short vmx_exit_point.return
+
+align 16
+vmx_exit_point:
+	push rdi
+	mov rdi, [rsp + 8]
+	mov [rdi + GPR_RAX], rax
+	mov [rdi + GPR_RCX], rcx
+	mov [rdi + GPR_RDX], rdx
+	mov [rdi + GPR_RBX], rbx
+	mov [rdi + GPR_RBP], rbp
+	mov [rdi + GPR_RSI], rsi
+	pop qword [rdi + GPR_RDI]
+	mov [rdi + 8 * 8], r8
+	mov [rdi + 9 * 8], r9
+	mov [rdi + 10 * 8], r10
+	mov [rdi + 11 * 8], r11
+	mov [rdi + 12 * 8], r12
+	mov [rdi + 13 * 8], r13
+	mov [rdi + 14 * 8], r14
+	mov [rdi + 15 * 8], r15
+	xor eax, eax		; ENTRY_EXITED
+.return:
+	add rsp, 8
+	pop r15
+	pop r14
+	pop r13
+	pop r12
+	pop rbp
+	pop rbx
+	ret
+
+section .note.GNU-stack noalloc noexec nowrite progbits

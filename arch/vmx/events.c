@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/vmx/events.h"
+
+#include "arch/vmx/event_info.h"
+#include "arch/vmx/regs.h"
+#include "arch/vmx/state.h"
+#include "arch/vmx/vmcs.h"
+#include "arch/x86/insn.h"
+
+static void set_nmi_window(struct vmx_vcpu *vmx, bool on)
+{
+	uint32_t *primary = &vmx->controls.word[VMX_WORD_PRIMARY];
+	uint32_t wanted =
+		on ? *primary | PRIMARY_NMI_WINDOW_EXITING : *primary & ~PRIMARY_NMI_WINDOW_EXITING;
+
+	if (wanted == *primary)
+		return;
+	*primary = wanted;
+	vmcs_write32(VMCS_PRIMARY_CONTROLS, wanted);
+}
+
+void vmx_events_requeue(struct vcpu *vcpu, uint32_t idt_vectoring)
+{
+	struct event event;
+	uint32_t error_code = 0, insn_bytes = 0;
+
+	if ((idt_vectoring & INTR_INFO_ERROR_CODE) != 0)
+		error_code = vmcs_read32(VMCS_IDT_VECTORING_ERROR_CODE);
+	if ((idt_vectoring & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT >= EVENT_SOFT_INTERRUPT)
+		insn_bytes = vmcs_read32(VMCS_EXIT_INSN_BYTES);
+	event = vmx_event_decode(idt_vectoring, error_code, insn_bytes);
+	/* Injecting the NMI again blocks NMIs again, and is refused while they are blocked. */
+	if (event.type == EVENT_NMI)
+		vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY,
+			     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_NMI);
+	events_requeue(vcpu, &event);
+}
+
+/* What the CPU does at delivery and an injection does not. SDM: "Details of Vectored-Event Injection". */
+static void apply_payload(struct vcpu *vcpu, const struct event *event)
+{
+	if (event->vector == VECTOR_PF) {
+		cr2_write(vcpu, event->payload);
+	} else if (event->vector == VECTOR_DB) {
+		write_dr6(vmx_dr6_after(read_dr6(), event->payload));
+		dr7_write(vcpu, dr7_read(vcpu) & ~DR7_GD);
+	}
+}
+
+/* A fault's saved RFLAGS has RF set. SDM: "RF (resume) flag", "Instruction-Breakpoint Exception Condition". */
+static bool sets_resume_flag(const struct event *event)
+{
+	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB &&
+	       event->vector != VECTOR_DF && event->vector != VECTOR_MC;
+}
+
+static void inject(struct vcpu *vcpu, const struct event *event)
+{
+	if (event->has_payload)
+		apply_payload(vcpu, event);
+	if (sets_resume_flag(event))
+		rflags_write(vcpu, rflags_read(vcpu) | RFLAGS_RF);
+	/* Only these may wake a halted CPU; for all others it was running. */
+	if (event->type != EVENT_NMI && event->type != EVENT_EXTERNAL)
+		vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);
+	if (event->has_error)
+		vmcs_write32(VMCS_ENTRY_ERROR_CODE, event->error_code);
+	if (event->type >= EVENT_SOFT_INTERRUPT)
+		vmcs_write32(VMCS_ENTRY_INSN_BYTES, event->insn_bytes);
+	vmcs_write32(VMCS_ENTRY_INTR_INFO, vmx_event_encode(event, (cr0_read(vcpu) & CR0_PE) != 0));
+	vmx_of(vcpu)->injected = *event;
+	vmx_of(vcpu)->injected.has_payload = false;
+	vmx_regs_store(vcpu);
+}
+
+/* False: they are blocked, and a window exit will tell when no longer. */
+static bool inject_nmi(struct vcpu *vcpu)
+{
+	static const struct event nmi = { .valid = true, .vector = VECTOR_NMI, .type = EVENT_NMI };
+	uint32_t state = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if ((state & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS)) != 0)
+		return false;
+	/*
+	 * Whether STI blocks NMIs is the CPU's choice, and some refuse an entry with both: here it does not, and
+	 * the shadow ends with the delivery. SDM: "Checks on Guest Non-Register State".
+	 */
+	if ((state & INTERRUPTIBILITY_STI) != 0)
+		interrupt_shadow_write(vcpu, 0);
+	vcpu->events.nmi_pending = false;
+	inject(vcpu, &nmi);
+	return true;
+}
+
+static void prepare(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	struct events *events = &vcpu->events;
+	bool injected = false;
+
+	/* No entry into wait-for-SIPI takes an event. NMIs wait for the end of the trial and of a step. */
+	if (vcpu->activity == ACTIVITY_WAIT_SIPI) {
+		set_nmi_window(vmx, false);
+		return;
+	}
+	if (events->pending.valid) {
+		inject(vcpu, &events->pending);
+		events->pending.valid = false;
+		injected = true;
+	}
+	if (events->nmi_pending && !vcpu->trial && !vmx->stepping && !injected)
+		inject_nmi(vcpu);
+	set_nmi_window(vmx, events->nmi_pending && !vcpu->trial && !vmx->stepping);
+}
+
+void vmx_events_prepare(struct vcpu *vcpu)
+{
+	const uint32_t primary = vmx_of(vcpu)->controls.word[VMX_WORD_PRIMARY];
+
+	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending ||
+		     (primary & PRIMARY_NMI_WINDOW_EXITING) != 0))
+		prepare(vcpu);
+}
+
+void vmx_events_cancel(struct vcpu *vcpu)
+{
+	struct event *injected = &vmx_of(vcpu)->injected;
+
+	if (!injected->valid)
+		return;
+	vmcs_write32(VMCS_ENTRY_INTR_INFO, 0);
+	if (injected->type == EVENT_NMI)
+		vcpu->events.nmi_pending = true;
+	else
+		events_requeue(vcpu, injected);
+	injected->valid = false;
+}

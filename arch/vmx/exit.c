@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/vmx/exit.h"
+
+#include "arch/vmx/event_info.h"
+#include "arch/vmx/events.h"
+#include "arch/vmx/exit_decode.h"
+#include "arch/vmx/guest_state.h"
+#include "arch/vmx/vmcs.h"
+#include "core/exception.h"
+
+#define DEBUGCTL_BTF BIT64(1)
+
+static void decode_exception(struct exit_info *exit, uint32_t intr_info)
+{
+	uint32_t error_code = 0;
+
+	if ((intr_info & INTR_INFO_ERROR_CODE) != 0)
+		error_code = vmcs_read32(VMCS_EXIT_ERROR_CODE);
+	vmx_decode_exception(intr_info, error_code, exit->raw_info[0], exit);
+	if (exit->kind == EXIT_NMI)
+		exception_return_from_nmi();
+}
+
+static void decode_task_switch(struct exit_info *exit, uint32_t idt_vectoring)
+{
+	uint32_t error_code = 0;
+
+	if ((idt_vectoring & INTR_INFO_VALID) != 0 && (idt_vectoring & INTR_INFO_ERROR_CODE) != 0)
+		error_code = vmcs_read32(VMCS_IDT_VECTORING_ERROR_CODE);
+	vmx_decode_task_switch(exit->raw_info[0], idt_vectoring, error_code,
+			       vmcs_read32(VMCS_EXIT_INSN_BYTES), exit);
+}
+
+/* Everything but the most frequent exits, which need nothing but their name. */
+static void decode_detail(struct vcpu *vcpu, struct exit_info *exit, uint32_t idt_vectoring)
+{
+	uint32_t reason = (uint32_t)exit->raw_reason, intr_info = 0;
+	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+
+	exit->raw_info[0] = qualification;
+	switch (reason & REASON_BASIC) {
+	case REASON_EXCEPTION_OR_NMI:
+		intr_info = vmcs_read32(VMCS_EXIT_INTR_INFO);
+		decode_exception(exit, intr_info);
+		break;
+	case REASON_SIPI:
+		exit->sipi.vector = (uint8_t)qualification;
+		break;
+	case REASON_TASK_SWITCH:
+		decode_task_switch(exit, idt_vectoring);
+		return;
+	case REASON_CR_ACCESS:
+		vmx_decode_cr(qualification, exit);
+		return;
+	case REASON_EPT_VIOLATION:
+		if ((qualification & EPT_VIOLATION_LINEAR_VALID) != 0)
+			exit->raw_info[1] = vmcs_read(VMCS_EXIT_LINEAR_ADDRESS);
+		vmx_decode_ept_violation(qualification, vmcs_read64(VMCS_EXIT_GPA),
+					 cpl_read(vcpu) == 3, exit);
+		break;
+	case REASON_EPT_MISCONFIGURATION:
+		exit->raw_info[1] = vmcs_read64(VMCS_EXIT_GPA);
+		break;
+	default:
+		break;
+	}
+	if (vmx_must_block_nmi(reason, qualification, intr_info, idt_vectoring))
+		vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY,
+			     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+}
+
+void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
+{
+	uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
+	uint32_t idt_vectoring;
+
+	exit->raw_reason = reason;
+	exit->kind = vmx_exit_kind(reason);
+	exit->insn_bytes = 0;
+	exit->raw_info[0] = 0;
+	exit->raw_info[1] = 0;
+	if (LIKELY(exit->kind <= EXIT_XSETBV)) /* an instruction that needs no more */
+		return;
+	/* A failed entry leaves the field as it was. */
+	idt_vectoring = exit->kind == EXIT_ENTRY_FAILED ? 0 : vmcs_read32(VMCS_IDT_VECTORING_INFO);
+	/* A task gate is the event's delivery. */
+	if ((idt_vectoring & INTR_INFO_VALID) != 0 && exit->kind != EXIT_TASK_SWITCH)
+		vmx_events_requeue(vcpu, idt_vectoring);
+	decode_detail(vcpu, exit, idt_vectoring);
+}
+
+/*
+ * A trap after the instruction, with data breakpoints that MOV SS held back. DEBUGCTL.BTF allows it for branches only,
+ * and nothing that is skipped is one.
+ */
+static void single_step(struct vcpu *vcpu)
+{
+	uint64_t held = vmcs_read(VMCS_GUEST_PENDING_DEBUG);
+
+	if ((vmcs_read64(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF) != 0)
+		return;
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	events_raise_db(vcpu, DR6_BS | (held & PENDING_DEBUG_BREAKPOINTS));
+}
+
+void vmx_skip_instruction(struct vcpu *vcpu, const struct exit_info *exit)
+{
+	unsigned bytes =
+		exit->insn_bytes != 0 ? exit->insn_bytes : vmcs_read32(VMCS_EXIT_INSN_BYTES);
+	uint64_t rip = rip_read(vcpu), next = rip + bytes;
+
+	if (UNLIKELY((next ^ rip) >> 32 != 0))
+		next = vmx_next_rip(rip, bytes, mode_is_64bit(vcpu));
+	rip_write(vcpu, next);
+	if (UNLIKELY(interrupt_shadow_read(vcpu) != 0))
+		interrupt_shadow_write(vcpu, 0);
+	if (UNLIKELY((rflags_read(vcpu) & RFLAGS_TF) != 0))
+		single_step(vcpu);
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/vmx/regs.h"
+
+#include "arch/vmx/guest_state.h"
+#include "arch/vmx/state.h"
+#include "arch/vmx/vmcs.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/msr.h"
+#include "core/panic.h"
+
+/* The fields of one segment are 2 apart from those of the next, in the order of enum segment_index. */
+_Static_assert(VMCS_GUEST_TR_SELECTOR == VMCS_GUEST_ES_SELECTOR + 2 * SEGMENT_TR,
+	       "order of segments");
+_Static_assert(VMCS_GUEST_TR_BASE == VMCS_GUEST_ES_BASE + 2 * SEGMENT_TR, "order of segments");
+_Static_assert(VMCS_GUEST_TR_LIMIT == VMCS_GUEST_ES_LIMIT + 2 * SEGMENT_TR, "order of segments");
+_Static_assert(VMCS_GUEST_TR_RIGHTS == VMCS_GUEST_ES_RIGHTS + 2 * SEGMENT_TR, "order of segments");
+_Static_assert(SHADOW_STI == INTERRUPTIBILITY_STI && SHADOW_MOV_SS == INTERRUPTIBILITY_MOV_SS,
+	       "the cache's interrupt shadow is the VMCS's");
+
+/* A control register as the guest sees it: its own bits from the register, ours from the shadow. */
+static uint64_t merge_shadow(uint64_t real, uint64_t shadow, uint64_t mask)
+{
+	return (real & ~mask) | (shadow & mask);
+}
+
+static void fetch_segment(struct regs *regs, unsigned index)
+{
+	struct segment *segment = &regs->segments[index];
+
+	segment->selector = (uint16_t)vmcs_read_checked(VMCS_GUEST_ES_SELECTOR + 2 * index);
+	segment->base = vmcs_read_checked(VMCS_GUEST_ES_BASE + 2 * index);
+	segment->limit = (uint32_t)vmcs_read_checked(VMCS_GUEST_ES_LIMIT + 2 * index);
+	segment->rights = (uint32_t)vmcs_read_checked(VMCS_GUEST_ES_RIGHTS + 2 * index);
+}
+
+static void fetch_pdptr(struct regs *regs)
+{
+	regs->pdptr[0] = vmcs_read64(VMCS_GUEST_PDPTE0);
+	regs->pdptr[1] = vmcs_read64(VMCS_GUEST_PDPTE1);
+	regs->pdptr[2] = vmcs_read64(VMCS_GUEST_PDPTE2);
+	regs->pdptr[3] = vmcs_read64(VMCS_GUEST_PDPTE3);
+}
+
+static void fetch_other(struct vcpu *vcpu, enum reg reg)
+{
+	struct regs *regs = &vcpu->regs;
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	switch (reg) {
+	case REG_CR0:
+		regs->cr0 = merge_shadow(vmcs_read(VMCS_GUEST_CR0), vmcs_read(VMCS_CR0_SHADOW),
+					 vmx->cr0_mask);
+		break;
+	case REG_CR4:
+		regs->cr4 = merge_shadow(vmcs_read(VMCS_GUEST_CR4), vmcs_read(VMCS_CR4_SHADOW),
+					 vmx->cr4_mask);
+		break;
+	case REG_CR2:
+		regs->cr2 = read_cr2(); /* the host never faults: still the guest's */
+		break;
+	case REG_CR3:
+		regs->cr3 = vmcs_read(VMCS_GUEST_CR3);
+		break;
+	case REG_EFER:
+		regs->efer = vmcs_read64(VMCS_GUEST_EFER);
+		break;
+	case REG_DR7:
+		regs->dr7 = vmcs_read(VMCS_GUEST_DR7);
+		break;
+	case REG_PDPTR:
+		fetch_pdptr(regs);
+		break;
+	case REG_INTERRUPT_SHADOW:
+		regs->interrupt_shadow =
+			vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW;
+		break;
+	case REG_GDTR:
+		regs->gdtr.base = vmcs_read(VMCS_GUEST_GDTR_BASE);
+		regs->gdtr.limit = (uint16_t)vmcs_read32(VMCS_GUEST_GDTR_LIMIT);
+		break;
+	case REG_IDTR:
+		regs->idtr.base = vmcs_read(VMCS_GUEST_IDTR_BASE);
+		regs->idtr.limit = (uint16_t)vmcs_read32(VMCS_GUEST_IDTR_LIMIT);
+		break;
+	default:
+		HV_ASSERT((unsigned)reg >= REG_SEGMENTS &&
+			  (unsigned)reg < REG_SEGMENTS + SEGMENT_COUNT);
+		fetch_segment(regs, (unsigned)reg - REG_SEGMENTS);
+		break;
+	}
+}
+
+void vmx_regs_fetch(struct vcpu *vcpu, enum reg reg)
+{
+	struct regs *regs = &vcpu->regs;
+
+	if (LIKELY(reg == REG_RIP))
+		regs->rip = vmcs_read(VMCS_GUEST_RIP);
+	else if (reg == REG_RSP)
+		regs->gpr[REG_RSP] = vmcs_read(VMCS_GUEST_RSP);
+	else if (reg == REG_RFLAGS)
+		regs->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	else
+		fetch_other(vcpu, reg);
+	regs_mark_available(regs, reg);
+}
+
+/*
+ * Caching stays on whatever the guest says: VM entry and exit do not touch CD and NW, so that the guest's would
+ * slow the host down. The caches are emptied where the guest expects them to be.
+ */
+static void store_cr0(struct vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t value = vcpu->regs.cr0 | CR0_ET;
+	uint64_t real = value & ~(CR0_CD | CR0_NW);
+
+	if ((value & ~vmcs_read(VMCS_CR0_SHADOW) & CR0_CD) != 0)
+		wbinvd();
+	/* With unrestricted guest, PE and PG are free. SDM: "Restrictions on VMX Operation". */
+	vmcs_write(VMCS_GUEST_CR0,
+		   vmx_cr_fix(real, vmx->cr0_fixed0, vmx->cr0_fixed1, CR0_PE | CR0_PG));
+	vmcs_write(VMCS_CR0_SHADOW, value);
+}
+
+static void store_cr4(struct vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t value = vcpu->regs.cr4;
+
+	vmcs_write(VMCS_GUEST_CR4, vmx_cr_fix(value, vmx->cr4_fixed0, vmx->cr4_fixed1, 0));
+	vmcs_write(VMCS_CR4_SHADOW, value);
+}
+
+/* "IA-32e mode guest" is LMA; the CPU keeps both in step from here on. */
+static void store_efer(struct vcpu *vcpu)
+{
+	uint32_t entry = vmx_of(vcpu)->controls.word[VMX_WORD_ENTRY];
+	uint64_t value = vcpu->regs.efer;
+
+	vmcs_write64(VMCS_GUEST_EFER, value);
+	vmcs_write32(VMCS_ENTRY_CONTROLS,
+		     (value & EFER_LMA) != 0 ? entry | ENTRY_IA32E_GUEST : entry);
+}
+
+static void store_segment(struct vcpu *vcpu, unsigned index)
+{
+	struct segment segment = vmx_segment((enum segment_index)index, &vcpu->regs.segments[index],
+					     rflags_read(vcpu));
+
+	vmcs_write_checked(VMCS_GUEST_ES_SELECTOR + 2 * index, segment.selector);
+	vmcs_write_checked(VMCS_GUEST_ES_BASE + 2 * index, segment.base);
+	vmcs_write_checked(VMCS_GUEST_ES_LIMIT + 2 * index, segment.limit);
+	vmcs_write_checked(VMCS_GUEST_ES_RIGHTS + 2 * index, segment.rights);
+}
+
+static void store_shadow(struct vcpu *vcpu)
+{
+	uint32_t other = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_SHADOW;
+
+	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, other | vcpu->regs.interrupt_shadow);
+}
+
+static void store_pdptr(const struct regs *regs)
+{
+	vmcs_write64(VMCS_GUEST_PDPTE0, regs->pdptr[0]);
+	vmcs_write64(VMCS_GUEST_PDPTE1, regs->pdptr[1]);
+	vmcs_write64(VMCS_GUEST_PDPTE2, regs->pdptr[2]);
+	vmcs_write64(VMCS_GUEST_PDPTE3, regs->pdptr[3]);
+}
+
+static void store_one(struct vcpu *vcpu, unsigned reg)
+{
+	const struct regs *regs = &vcpu->regs;
+
+	switch (reg) {
+	case REG_RSP:
+		vmcs_write(VMCS_GUEST_RSP, regs->gpr[REG_RSP]);
+		break;
+	case REG_RFLAGS:
+		vmcs_write(VMCS_GUEST_RFLAGS, regs->rflags | RFLAGS_FIXED);
+		break;
+	case REG_CR0:
+		store_cr0(vcpu);
+		break;
+	case REG_CR2:
+		write_cr2(regs->cr2);
+		break;
+	case REG_CR3:
+		vmcs_write(VMCS_GUEST_CR3, regs->cr3);
+		break;
+	case REG_CR4:
+		store_cr4(vcpu);
+		break;
+	case REG_EFER:
+		store_efer(vcpu);
+		break;
+	case REG_DR7:
+		vmcs_write(VMCS_GUEST_DR7, (uint32_t)regs->dr7 | DR7_INIT);
+		break;
+	case REG_PDPTR:
+		store_pdptr(regs);
+		break;
+	case REG_INTERRUPT_SHADOW:
+		store_shadow(vcpu);
+		break;
+	case REG_GDTR:
+		vmcs_write(VMCS_GUEST_GDTR_BASE, regs->gdtr.base);
+		vmcs_write32(VMCS_GUEST_GDTR_LIMIT, regs->gdtr.limit);
+		break;
+	case REG_IDTR:
+		vmcs_write(VMCS_GUEST_IDTR_BASE, regs->idtr.base);
+		vmcs_write32(VMCS_GUEST_IDTR_LIMIT, regs->idtr.limit);
+		break;
+	default:
+		HV_ASSERT(reg >= REG_SEGMENTS && reg < REG_SEGMENTS + SEGMENT_COUNT);
+		store_segment(vcpu, reg - REG_SEGMENTS);
+		break;
+	}
+}
+
+static void store_rest(struct vcpu *vcpu, uint64_t dirty)
+{
+	const uint64_t debug = REG_BIT(REG_RFLAGS) | REG_BIT(REG_INTERRUPT_SHADOW);
+	uint64_t pending;
+
+	for (uint64_t left = dirty; left != 0; left &= left - 1)
+		store_one(vcpu, (unsigned)__builtin_ctzll(left));
+	if ((dirty & debug) == 0)
+		return;
+	pending = vmcs_read(VMCS_GUEST_PENDING_DEBUG);
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+		   vmx_pending_debug(pending, vmcs_read(VMCS_GUEST_RFLAGS),
+				     vmcs_read64(VMCS_GUEST_DEBUGCTL),
+				     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY)));
+}
+
+void vmx_regs_store(struct vcpu *vcpu)
+{
+	struct regs *regs = &vcpu->regs;
+	uint64_t dirty = regs->dirty & REGS_LAZY;
+
+	if (LIKELY((dirty & REG_BIT(REG_RIP)) != 0)) {
+		vmcs_write(VMCS_GUEST_RIP, regs->rip);
+		dirty &= ~REG_BIT(REG_RIP);
+	}
+	if (UNLIKELY(dirty != 0))
+		store_rest(vcpu, dirty);
+	regs->dirty = 0;
+}
+
+static bool has_entry_control(const struct vcpu *vcpu, uint32_t bit)
+{
+	return (vmx_of(vcpu)->controls.word[VMX_WORD_ENTRY] & bit) != 0;
+}
+
+bool vmx_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	switch (msr) {
+	case MSR_EFER:
+		*value = efer_read(vcpu);
+		return true;
+	case MSR_FS_BASE:
+		*value = segment_read(vcpu, SEGMENT_FS)->base;
+		return true;
+	case MSR_GS_BASE:
+		*value = segment_read(vcpu, SEGMENT_GS)->base;
+		return true;
+	case MSR_SYSENTER_CS:
+		*value = vmcs_read32(VMCS_GUEST_SYSENTER_CS);
+		return true;
+	case MSR_SYSENTER_ESP:
+		*value = vmcs_read(VMCS_GUEST_SYSENTER_ESP);
+		return true;
+	case MSR_SYSENTER_EIP:
+		*value = vmcs_read(VMCS_GUEST_SYSENTER_EIP);
+		return true;
+	case MSR_PAT:
+		*value = vmcs_read64(VMCS_GUEST_PAT);
+		return true;
+	case MSR_DEBUGCTL:
+		*value = vmcs_read64(VMCS_GUEST_DEBUGCTL);
+		return true;
+	case MSR_BNDCFGS:
+		if (!has_entry_control(vcpu, ENTRY_LOAD_BNDCFGS))
+			return false;
+		*value = vmcs_read64(VMCS_GUEST_BNDCFGS);
+		return true;
+	case MSR_S_CET:
+		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
+			return false;
+		*value = vmcs_read(VMCS_GUEST_S_CET);
+		return true;
+	case MSR_INTERRUPT_SSP_TABLE:
+		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
+			return false;
+		*value = vmcs_read(VMCS_GUEST_INTERRUPT_SSP_TABLE);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void write_base(struct vcpu *vcpu, enum segment_index index, uint64_t base)
+{
+	struct segment segment = *segment_read(vcpu, index);
+
+	segment.base = base;
+	segment_write(vcpu, index, &segment);
+}
+
+/* The caller has checked the value: a VMCS takes what would be #GP in WRMSR, and the entry fails. */
+bool vmx_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	switch (msr) {
+	case MSR_EFER:
+		efer_write(vcpu, value);
+		return true;
+	case MSR_FS_BASE:
+		write_base(vcpu, SEGMENT_FS, value);
+		return true;
+	case MSR_GS_BASE:
+		write_base(vcpu, SEGMENT_GS, value);
+		return true;
+	case MSR_SYSENTER_CS:
+		vmcs_write32(VMCS_GUEST_SYSENTER_CS, value);
+		return true;
+	case MSR_SYSENTER_ESP:
+		vmcs_write(VMCS_GUEST_SYSENTER_ESP, value);
+		return true;
+	case MSR_SYSENTER_EIP:
+		vmcs_write(VMCS_GUEST_SYSENTER_EIP, value);
+		return true;
+	case MSR_PAT:
+		vmcs_write64(VMCS_GUEST_PAT, value);
+		return true;
+	case MSR_DEBUGCTL:
+		vmcs_write64(VMCS_GUEST_DEBUGCTL, value);
+		return true;
+	case MSR_BNDCFGS:
+		if (!has_entry_control(vcpu, ENTRY_LOAD_BNDCFGS))
+			return false;
+		vmcs_write64(VMCS_GUEST_BNDCFGS, value);
+		return true;
+	case MSR_S_CET:
+		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
+			return false;
+		vmcs_write(VMCS_GUEST_S_CET, value);
+		return true;
+	case MSR_INTERRUPT_SSP_TABLE:
+		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
+			return false;
+		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, value);
+		return true;
+	default:
+		return false;
+	}
+}

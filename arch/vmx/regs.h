@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The register cache's other side: the guest-state area of the VMCS, and MSRs that live in it. */
+#ifndef ARCH_VMX_REGS_H
+#define ARCH_VMX_REGS_H
+
+#include "core/vcpu.h"
+
+/* MSRs that only this back end knows, as the VMCS has fields for them. */
+#define MSR_BNDCFGS		0xd90u
+#define MSR_S_CET		0x6a2u
+#define MSR_INTERRUPT_SSP_TABLE 0x6a8u
+
+void vmx_regs_fetch(struct vcpu *vcpu, enum reg reg);
+/* Before an entry: what handlers have changed. */
+void vmx_regs_store(struct vcpu *vcpu);
+
+bool vmx_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+bool vmx_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+#endif

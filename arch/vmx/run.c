@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/vmx/run.h"
+
+#include "arch/vmx/dump.h"
+#include "arch/vmx/enable.h"
+#include "arch/vmx/entry.h"
+#include "arch/vmx/events.h"
+#include "arch/vmx/exit.h"
+#include "arch/vmx/exit_decode.h"
+#include "arch/vmx/regs.h"
+#include "arch/vmx/setup.h"
+#include "arch/vmx/state.h"
+#include "arch/vmx/vmcs.h"
+#include "core/format.h"
+#include "core/panic.h"
+#include "vmexit/nmi.h"
+
+/* Written by the NMI handler between any two instructions. */
+static uint64_t nmi_count(const struct cpu *cpu)
+{
+	return *(const volatile uint64_t *)&cpu->nmi_count;
+}
+
+/* One try. The order matters: an NMI after its count was read makes the entry fail, and the loop come back. */
+static enum vmx_entry_result enter(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t seen = nmi_count(vcpu->cpu);
+	uint32_t result;
+
+	if (!vcpu->trial)
+		nmi_before_entry(vcpu);
+	vmx_regs_store(vcpu);
+	vmx_events_prepare(vcpu);
+	result = vmx_enter(vcpu->regs.gpr, vmx->launched, &vcpu->cpu->nmi_count, seen,
+			   &vmx->host_rsp);
+	regs_forget_lazy(&vcpu->regs);
+	if (UNLIKELY(result != VMX_ENTRY_EXITED))
+		vmx_events_cancel(vcpu);
+	vmx->injected.valid = false;
+	return (enum vmx_entry_result)result;
+}
+
+/* What became of an entry, as an exit; false: nothing, try again. */
+static bool next_exit(struct vcpu *vcpu, struct exit_info *exit)
+{
+	enum vmx_entry_result result = enter(vcpu);
+
+	if (UNLIKELY(result == VMX_ENTRY_ABORTED))
+		return false;
+	if (UNLIKELY(result != VMX_ENTRY_EXITED)) {
+		*exit = (struct exit_info){ .kind = EXIT_ENTRY_FAILED };
+		exit->raw_info[0] =
+			result == VMX_ENTRY_FAIL_VALID ? vmcs_read32(VMCS_INSTRUCTION_ERROR) : 0;
+		return true;
+	}
+	vmx_exit_decode(vcpu, exit);
+	/* A late failure leaves the launch state as it was. */
+	if (LIKELY(exit->kind != EXIT_ENTRY_FAILED))
+		vmx_of(vcpu)->launched = true;
+	return true;
+}
+
+static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_verdict verdict)
+{
+	if (LIKELY(verdict == VERDICT_NEXT_INSN))
+		vmx_skip_instruction(vcpu, exit);
+	else if (UNLIKELY(verdict != VERDICT_RESUME))
+		hv_dump_and_stop(vcpu, exit_kind_name(exit->kind), exit->raw_reason,
+				 exit->raw_info);
+	if (UNLIKELY(vcpu->events.triple_fault)) {
+		struct exit_info shutdown = { .kind = EXIT_TRIPLE_FAULT,
+					      .raw_reason = exit->raw_reason };
+
+		vcpu->events.triple_fault = false;
+		apply(vcpu, &shutdown, vmexit_handle(vcpu, &shutdown));
+	}
+}
+
+/* A guest that executes CPUID and nothing else. Its NMIs wait for the real start. */
+static bool run_trial(struct vcpu *vcpu, struct failure *failure)
+{
+	struct exit_info exit;
+
+	for (;;) {
+		if (!next_exit(vcpu, &exit))
+			continue;
+		if (exit.kind == EXIT_CPUID)
+			return true;
+		if (exit.kind != EXIT_NMI)
+			break;
+		vcpu->events.nmi_pending = true;
+	}
+	vmx_dump(vcpu);
+	format_string(failure->text, sizeof(failure->text),
+		      "VT-x: CPU %u does not enter the guest: %s, reason 0x%x, information 0x%lx",
+		      vcpu->index, vmx_exit_reason_name((uint32_t)exit.raw_reason),
+		      (unsigned)exit.raw_reason, (unsigned long)exit.raw_info[0]);
+	return false;
+}
+
+bool vmx_run(struct vcpu *vcpu, struct failure *failure)
+{
+	struct exit_info exit;
+
+	if (vcpu->trial)
+		return run_trial(vcpu, failure);
+	for (;;) {
+		if (LIKELY(next_exit(vcpu, &exit)))
+			apply(vcpu, &exit, vmexit_handle(vcpu, &exit));
+	}
+}
+
+const struct vendor_ops vmx_ops = {
+	.name = "VT-x",
+	.probe = vmx_probe,
+	.pages_per_cpu = vmx_pages_per_cpu,
+	.vm_init = vmx_vm_init,
+	.vcpu_alloc = vmx_vcpu_alloc,
+	.cpu_enable = vmx_cpu_enable,
+	.cpu_disable = vmx_cpu_disable,
+	.vcpu_init = vmx_vcpu_init,
+	.run = vmx_run,
+	.regs_fetch = vmx_regs_fetch,
+	.msr_read = vmx_msr_read,
+	.msr_write = vmx_msr_write,
+	.vcpu_reset = vmx_vcpu_reset,
+	.activity_changed = vmx_activity_changed,
+	.flush_tdp = vmx_flush_tdp,
+	.flush_linear = vmx_flush_linear,
+	.set_tdp_root = vmx_set_tdp_root,
+	.set_single_step = vmx_set_single_step,
+	.dump = vmx_dump,
+};

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/vmx/setup.h"
+
+#include <stddef.h>
+
+#include "arch/vmx/enable.h"
+#include "arch/vmx/entry.h"
+#include "arch/vmx/regs.h"
+#include "arch/vmx/state.h"
+#include "arch/vmx/vmcs.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/msr.h"
+#include "core/cpu.h"
+#include "core/exception.h"
+#include "core/panic.h"
+#include "mm/layout.h"
+#include "vmexit/msr.h"
+
+/* The bitmap's four quarters: reads of low and high indices, then writes. SDM: "MSR-Bitmap Address". */
+#define MSR_BITMAP_INDICES    0x2000u
+#define MSR_BITMAP_HIGH_FIRST 0xc0000000u
+#define MSR_BITMAP_READ_HIGH  0x400u
+#define MSR_BITMAP_WRITE_LOW  0x800u
+#define MSR_BITMAP_WRITE_HIGH 0xc00u
+
+uint64_t vmx_pages_per_cpu(void)
+{
+	return 3; /* struct vmx_vcpu, VMCS, VMXON region */
+}
+
+static void bitmap_set(uint8_t *quarter, uint32_t index)
+{
+	quarter[index / 8] |= (uint8_t)(1u << index % 8);
+}
+
+bool vmx_vm_init(struct vm *vm, struct pool *pool)
+{
+	uint8_t *bitmap = pool_alloc(pool);
+
+	if (bitmap == NULL)
+		return false;
+	for (uint32_t i = 0; i < MSR_BITMAP_INDICES; i++) {
+		if (msr_traps_read(i))
+			bitmap_set(bitmap, i);
+		if (msr_traps_read(MSR_BITMAP_HIGH_FIRST + i))
+			bitmap_set(bitmap + MSR_BITMAP_READ_HIGH, i);
+		if (msr_traps_write(i))
+			bitmap_set(bitmap + MSR_BITMAP_WRITE_LOW, i);
+		if (msr_traps_write(MSR_BITMAP_HIGH_FIRST + i))
+			bitmap_set(bitmap + MSR_BITMAP_WRITE_HIGH, i);
+	}
+	vm->msr_bitmap = bitmap;
+	return true;
+}
+
+/* Every region begins with the revision identifier. */
+static uint64_t alloc_region(struct pool *pool)
+{
+	uint32_t *region = pool_alloc(pool);
+
+	if (region == NULL)
+		return 0;
+	region[0] = vmx_revision();
+	return ptr_to_hpa(region).v;
+}
+
+bool vmx_vcpu_alloc(struct vcpu *vcpu, struct pool *pool)
+{
+	struct vmx_vcpu *vmx;
+
+	_Static_assert(sizeof(struct vmx_vcpu) <= PAGE_BYTES, "one page");
+	vmx = pool_alloc(pool);
+	if (vmx == NULL)
+		return false;
+	vmx->vmcs = alloc_region(pool);
+	vmx->vmxon_region = alloc_region(pool);
+	vcpu->backend = vmx;
+	return vmx->vmcs != 0 && vmx->vmxon_region != 0;
+}
+
+static bool has(const struct vmx_vcpu *vmx, enum vmx_word word, uint32_t bits)
+{
+	return (vmx->controls.word[word] & bits) != 0;
+}
+
+static void init_controls(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmcs_write32(VMCS_PIN_CONTROLS, vmx->controls.word[VMX_WORD_PIN]);
+	vmcs_write32(VMCS_PRIMARY_CONTROLS, vmx->controls.word[VMX_WORD_PRIMARY]);
+	vmcs_write32(VMCS_SECONDARY_CONTROLS, vmx->controls.word[VMX_WORD_SECONDARY]);
+	vmcs_write32(VMCS_EXIT_CONTROLS, vmx->controls.word[VMX_WORD_EXIT]);
+	vmcs_write32(VMCS_ENTRY_CONTROLS, vmx->controls.word[VMX_WORD_ENTRY]);
+	/* No exception exits. With mask and match 0, bit 14 of the bitmap alone decides for #PF. */
+	vmcs_write32(VMCS_EXCEPTION_BITMAP, 0);
+	vmcs_write32(VMCS_PAGE_FAULT_MASK, 0);
+	vmcs_write32(VMCS_PAGE_FAULT_MATCH, 0);
+	vmcs_write32(VMCS_CR3_TARGET_COUNT, 0);
+	vmcs_write32(VMCS_EXIT_MSR_STORE_COUNT, 0);
+	vmcs_write32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
+	vmcs_write32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write32(VMCS_ENTRY_INTR_INFO, 0);
+	vmcs_write64(VMCS_MSR_BITMAP, ptr_to_hpa(vcpu->vm->msr_bitmap).v);
+	vmcs_write64(VMCS_EPTP, vmx->eptp);
+	if (has(vmx, VMX_WORD_SECONDARY, SECONDARY_VPID))
+		vmcs_write16(VMCS_VPID, vmx->vpid);
+	if (has(vmx, VMX_WORD_SECONDARY, SECONDARY_XSAVES))
+		vmcs_write64(VMCS_XSS_EXITING_BITMAP, 0);
+	if (has(vmx, VMX_WORD_SECONDARY, SECONDARY_PCONFIG))
+		vmcs_write64(VMCS_PCONFIG_EXITING_BITMAP, 0);
+	vmcs_write(VMCS_CR0_MASK, vmx->cr0_mask);
+	vmcs_write(VMCS_CR4_MASK, vmx->cr4_mask);
+}
+
+static void init_host_descriptors(struct cpu *cpu)
+{
+	struct packed_table_register gdtr, idtr;
+	struct segment tr;
+
+	asm volatile("sgdt %0" : "=m"(gdtr));
+	asm volatile("sidt %0" : "=m"(idtr));
+	tr = segment_from_descriptor(HOST_TR, (const uint64_t *)(gdtr.base + HOST_TR), true);
+	vmcs_write16(VMCS_HOST_ES_SELECTOR, HOST_DS);
+	vmcs_write16(VMCS_HOST_CS_SELECTOR, HOST_CS);
+	vmcs_write16(VMCS_HOST_SS_SELECTOR, HOST_DS);
+	vmcs_write16(VMCS_HOST_DS_SELECTOR, HOST_DS);
+	vmcs_write16(VMCS_HOST_FS_SELECTOR, 0);
+	vmcs_write16(VMCS_HOST_GS_SELECTOR, 0);
+	vmcs_write16(VMCS_HOST_TR_SELECTOR, HOST_TR);
+	vmcs_write(VMCS_HOST_FS_BASE, 0);
+	vmcs_write(VMCS_HOST_GS_BASE, (uint64_t)cpu);
+	vmcs_write(VMCS_HOST_TR_BASE, tr.base);
+	vmcs_write(VMCS_HOST_GDTR_BASE, gdtr.base);
+	vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
+}
+
+/* What this CPU runs with now. HOST_RSP follows at the first entry. */
+static void init_host(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmcs_write(VMCS_HOST_CR0, read_cr0());
+	vmcs_write(VMCS_HOST_CR3, read_cr3());
+	vmcs_write(VMCS_HOST_CR4, read_cr4());
+	vmcs_write64(VMCS_HOST_EFER, rdmsr(MSR_EFER));
+	vmcs_write64(VMCS_HOST_PAT, rdmsr(MSR_PAT));
+	vmcs_write32(VMCS_HOST_SYSENTER_CS, 0);
+	vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
+	vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
+	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
+	if (has(vmx, VMX_WORD_EXIT, EXIT_LOAD_CET)) {
+		vmcs_write(VMCS_HOST_S_CET, 0);
+		vmcs_write(VMCS_HOST_SSP, 0);
+		vmcs_write(VMCS_HOST_INTERRUPT_SSP_TABLE, 0);
+	}
+	init_host_descriptors(vcpu->cpu);
+	vmx->host_rsp = 0;
+}
+
+static uint64_t rdmsr_or_zero(uint32_t msr)
+{
+	uint64_t value;
+
+	return rdmsr_safe(msr, &value) ? value : 0;
+}
+
+/* MSRs that the VMCS keeps; the rest of the guest's state comes from the register cache. */
+static void init_guest(struct vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmcs_write64(VMCS_LINK_POINTER, ~UINT64_C(0));
+	vmcs_write64(VMCS_GUEST_DEBUGCTL, rdmsr_or_zero(MSR_DEBUGCTL));
+	vmcs_write64(VMCS_GUEST_PAT, vcpu->cpu->saved.pat);
+	vmcs_write32(VMCS_GUEST_SYSENTER_CS, rdmsr(MSR_SYSENTER_CS));
+	vmcs_write(VMCS_GUEST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
+	vmcs_write(VMCS_GUEST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
+	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmcs_write64(VMCS_GUEST_PDPTE0, 0);
+	vmcs_write64(VMCS_GUEST_PDPTE1, 0);
+	vmcs_write64(VMCS_GUEST_PDPTE2, 0);
+	vmcs_write64(VMCS_GUEST_PDPTE3, 0);
+	vmcs_write(VMCS_CR0_SHADOW, 0);
+	vmcs_write(VMCS_CR4_SHADOW, 0);
+	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_BNDCFGS))
+		vmcs_write64(VMCS_GUEST_BNDCFGS, rdmsr_or_zero(MSR_BNDCFGS));
+	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_CET)) {
+		vmcs_write(VMCS_GUEST_S_CET, rdmsr_or_zero(MSR_S_CET));
+		vmcs_write(VMCS_GUEST_SSP, 0); /* no firmware has supervisor shadow stacks here */
+		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, rdmsr_or_zero(MSR_INTERRUPT_SSP_TABLE));
+	}
+}
+
+static void flush_everything(const struct vmx_vcpu *vmx)
+{
+	enum invalidation_type type = (vmx->ept_vpid & EPT_CAP_INVEPT_ALL) != 0
+					      ? INVALIDATE_ALL_CONTEXTS
+					      : INVALIDATE_SINGLE_CONTEXT;
+
+	if (!invept(type, vmx->eptp))
+		hv_panic("INVEPT type %u failed", (unsigned)type);
+	if ((vmx->ept_vpid & VPID_CAP_INVVPID) != 0 &&
+	    (vmx->ept_vpid & VPID_CAP_INVVPID_ALL) != 0 && !invvpid(INVALIDATE_ALL_CONTEXTS, 0))
+		hv_panic("INVVPID of all contexts failed");
+}
+
+void vmx_vcpu_init(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	const struct tdp_mmu *tdp = &vcpu->vm->tdp;
+	const uint64_t gprs = BITS64(REG_R15, REG_RAX) & ~REG_BIT(REG_RSP);
+
+	exception_set_nmi_window((uint64_t)vmx_entry_window_start, (uint64_t)vmx_entry_window_end,
+				 (uint64_t)vmx_entry_window_abort);
+	vmx->controls = *vmx_chosen_controls();
+	vmx->eptp = vmx_eptp(ptr_to_hpa(tdp->table.root).v, tdp->table.format.levels);
+	vmx->vpid = has(vmx, VMX_WORD_SECONDARY, SECONDARY_VPID) ? (uint16_t)(vcpu->index + 1) : 0;
+	vmx->cr0_mask = CR0_NE | CR0_NW | CR0_CD | (vmx->cr0_fixed0 & ~(CR0_PE | CR0_PG));
+	vmx->cr4_mask = CR4_VMXE | vmx->cr4_fixed0;
+	vmx->launched = false;
+	vmx->stepping = false;
+	vmx->injected.valid = false;
+	if (!vmcs_clear(vmx->vmcs) || !vmcs_load(vmx->vmcs))
+		hv_panic("VMCLEAR or VMPTRLD failed on CPU %u", vcpu->index);
+	init_controls(vcpu);
+	init_host(vcpu);
+	init_guest(vcpu);
+	flush_everything(vmx);
+	/* General registers are stored by each exit; at the start their values do not matter. */
+	vcpu->regs.available |= gprs;
+}
+
+void vmx_vcpu_reset(struct vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx_set_single_step(vcpu, false);
+	vmcs_write64(VMCS_GUEST_DEBUGCTL, 0);
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);
+	vmcs_write32(VMCS_ENTRY_INTR_INFO, 0);
+	vmcs_write32(VMCS_ENTRY_CONTROLS, vmx->controls.word[VMX_WORD_ENTRY]);
+	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_CET)) {
+		vmcs_write(VMCS_GUEST_S_CET, 0);
+		vmcs_write(VMCS_GUEST_SSP, 0);
+		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, 0);
+	}
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
+	write_dr6(DR6_INIT);
+}
+
+void vmx_activity_changed(struct vcpu *vcpu)
+{
+	if (vcpu->activity == ACTIVITY_RUNNING) {
+		vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);
+		return;
+	}
+	/* SDM, "Checks on Guest Non-Register State": nothing may be blocked or pending in wait-for-SIPI. */
+	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmcs_write32(VMCS_ENTRY_INTR_INFO, 0);
+	vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_WAIT_SIPI);
+}
+
+void vmx_flush_tdp(struct vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+	enum invalidation_type type = (vmx->ept_vpid & EPT_CAP_INVEPT_SINGLE) != 0
+					      ? INVALIDATE_SINGLE_CONTEXT
+					      : INVALIDATE_ALL_CONTEXTS;
+
+	if (!invept(type, vmx->eptp))
+		hv_panic("INVEPT type %u failed", (unsigned)type);
+}
+
+void vmx_set_tdp_root(struct vcpu *vcpu, hpa_t root)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->eptp = vmx_eptp(root.v, vcpu->vm->tdp.table.format.levels);
+	vmcs_write64(VMCS_EPTP, vmx->eptp);
+}
+
+/* Without VPIDs each entry and each exit flushes. SDM: "Operations that Invalidate Cached Mappings". */
+void vmx_flush_linear(struct vcpu *vcpu)
+{
+	const struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (vmx->vpid == 0)
+		return;
+	if ((vmx->ept_vpid & VPID_CAP_INVVPID_SINGLE) != 0 &&
+	    invvpid(INVALIDATE_SINGLE_CONTEXT, vmx->vpid))
+		return;
+	if ((vmx->ept_vpid & VPID_CAP_INVVPID_ALL) != 0 && invvpid(INVALIDATE_ALL_CONTEXTS, 0))
+		return;
+	/* Combined mappings go with those of the EPT. */
+	vmx_flush_tdp(vcpu);
+}
+
+/* Interrupts that come meanwhile exit and stay pending: the step gives way to them. */
+void vmx_set_single_step(struct vcpu *vcpu, bool on)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint32_t *pin = &vmx->controls.word[VMX_WORD_PIN],
+		 *primary = &vmx->controls.word[VMX_WORD_PRIMARY];
+
+	if (vmx->stepping == on)
+		return;
+	vmx->stepping = on;
+	*pin ^= PIN_EXTERNAL_INTERRUPT_EXITING;
+	*primary ^= PRIMARY_MONITOR_TRAP_FLAG;
+	vmcs_write32(VMCS_PIN_CONTROLS, *pin);
+	vmcs_write32(VMCS_PRIMARY_CONTROLS, *primary);
+}

@@ -117,7 +117,7 @@ const char *image_check(const void *elf, size_t elf_bytes, struct image *image)
 
 		if (segment.type == ELF_SEGMENT_DYNAMIC || segment.type == ELF_SEGMENT_INTERP)
 			return "not statically linked";
-		if (segment.type != ELF_SEGMENT_LOAD || segment.memory_bytes == 0)
+		if (segment.type != ELF_SEGMENT_LOAD)
 			continue;
 		mistake = image_check_segment(&segment, elf_bytes, end);
 		end = segment.virtual_address - CORE_VIRT_BASE + segment.memory_bytes;

@@ -1,0 +1,72 @@
+// sources: vmexit/decode.c
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any bytes, in any mode: the decoder reads no byte too many and its answers agree with each other.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmexit/decode.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void check_insn(const struct insn *insn, unsigned count)
+{
+	struct cr_operands operands;
+	struct store store;
+
+	check(insn->bytes >= 1 && insn->bytes <= INSN_MAX_BYTES && insn->bytes <= count);
+	check(insn->memory.base < 32 || insn->memory.base == INSN_NO_REGISTER);
+	check(insn->memory.index < 32 || insn->memory.index == INSN_NO_REGISTER);
+	check(insn->memory.segment <= SEGMENT_GS && insn->memory.scale < 4);
+	if (decode_store(insn, &store)) {
+		check(store.reg < 32 && store.bytes <= 8 && insn->memory.present);
+		check(!store.high_byte || store.reg < 4);
+	}
+	if (decode_cr_access(insn, &operands))
+		check(operands.cr < 32 && operands.gpr < 32);
+}
+
+static void check_system(const uint8_t *bytes, unsigned count, unsigned code_bytes)
+{
+	unsigned matches = 0, length;
+	struct insn insn;
+
+	for (unsigned which = 0; which < SYSTEM_INSN_COUNT; which++) {
+		length = decode_system_length(bytes, count, code_bytes, (enum system_insn)which);
+		if (length == 0)
+			continue;
+		matches++;
+		check(decode_insn(bytes, count, code_bytes, &insn) && insn.bytes == length);
+	}
+	check(matches <= 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct insn insn, longer;
+	unsigned count, code_bytes;
+	uint8_t more[32] = { 0 };
+
+	if (size < 1 || size > 24)
+		return 0;
+	code_bytes = 2u << data[0] % 3;
+	data++;
+	count = (unsigned)size - 1;
+	check_system(data, count, code_bytes);
+	if (!decode_insn(data, count, code_bytes, &insn))
+		return 0;
+	check_insn(&insn, count);
+	/* What follows an instruction does not matter, nor does what is cut off behind it. */
+	check(decode_insn(data, insn.bytes, code_bytes, &longer) && longer.bytes == insn.bytes);
+	memcpy(more, data, count);
+	check(decode_insn(more, sizeof(more), code_bytes, &longer) && longer.bytes == insn.bytes);
+	return 0;
+}

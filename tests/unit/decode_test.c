@@ -1,0 +1,731 @@
+// sources: vmexit/decode.c
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The decoder against hand-made cases and against Capstone, where that is installed: it is loaded
+ * at run time, so that the test needs nothing to link.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <dlfcn.h>
+
+#include "vmexit/decode.h"
+
+#if __has_include(<capstone/capstone.h>)
+#include <capstone/capstone.h>
+#define HAVE_CAPSTONE 1
+#else
+#define HAVE_CAPSTONE 0
+#endif
+
+#define NONE INSN_NO_REGISTER
+
+static uint64_t random_state = UINT64_C(0x9e3779b97f4a7c15);
+
+static uint64_t random64(void)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return random_state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static unsigned random_below(unsigned limit)
+{
+	return (unsigned)((random64() >> 33) % limit);
+}
+
+/* "0f a2" -> bytes; returns how many. */
+static unsigned from_hex(const char *hex, uint8_t bytes[32])
+{
+	unsigned count = 0;
+
+	while (*hex != '\0') {
+		char *end;
+
+		bytes[count++] = (uint8_t)strtoul(hex, &end, 16);
+		hex = end;
+		while (*hex == ' ')
+			hex++;
+	}
+	return count;
+}
+
+/* --- lengths ------------------------------------------------------------------------------- */
+
+struct length_case {
+	unsigned code_bytes;
+	const char *hex;
+	unsigned bytes; /* 0: no instruction */
+};
+
+static const struct length_case length_cases[] = {
+	/* prefixes */
+	{ 8, "66 67 f2 f3 2e 36 3e 26 64 65 f0 90", 12 },
+	{ 8, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", 15 },
+	{ 8, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", 0 },
+	{ 8, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 b8 11 22", 0 },
+	{ 8, "66 66 66 66 66 66 66 66 66 66 66 66 b8 11 22", 15 },
+	{ 8, "48 66 b8 11 22 33 44", 5 }, /* a REX before another prefix does not count */
+	{ 8, "66 48 b8 11 22 33 44 55 66 77 88", 11 },
+	{ 8, "40 48 b8 11 22 33 44 55 66 77 88", 11 },
+	{ 8, "48 40 b8 11 22 33 44", 7 },
+	{ 4, "48", 1 },
+	{ 4, "b8 11 22 33 44", 5 },
+	{ 4, "66 b8 11 22", 4 },
+	{ 2, "b8 11 22", 3 },
+	{ 2, "66 b8 11 22 33 44", 6 },
+	/* address size, moffs */
+	{ 8, "a1 11 22 33 44 55 66 77 88", 9 },
+	{ 8, "67 a1 11 22 33 44", 6 },
+	{ 8, "48 a3 11 22 33 44 55 66 77 88", 10 },
+	{ 4, "a1 11 22 33 44", 5 },
+	{ 4, "67 a1 11 22", 4 },
+	{ 2, "a1 11 22", 3 },
+	{ 2, "67 a1 11 22 33 44", 6 },
+	{ 8, "67 8b 04 25 11 22 33 44", 8 },
+	/* 16-bit ModRM */
+	{ 2, "8b 07", 2 },
+	{ 2, "8b 06 11 22", 4 },
+	{ 2, "8b 46 11", 3 },
+	{ 2, "8b 86 11 22", 4 },
+	{ 2, "8b c6", 2 },
+	{ 2, "67 8b 05 11 22 33 44", 7 },
+	{ 4, "67 8b 04", 3 },
+	/* 32-bit ModRM and SIB */
+	{ 4, "8b 04 24", 3 },
+	{ 4, "8b 05 11 22 33 44", 6 },
+	{ 4, "8b 04 25 11 22 33 44", 7 }, /* no base */
+	{ 4, "8b 44 25 11", 4 },
+	{ 4, "8b 84 25 11 22 33 44", 7 },
+	{ 8, "41 8b 04 25 11 22 33 44", 8 }, /* R13 as base needs a displacement too */
+	{ 8, "41 8b 05 11 22 33 44", 7 },
+	{ 8, "41 8b 04 24", 4 },
+	/* immediates */
+	{ 8, "c8 11 22 33", 4 },
+	{ 4, "9a 11 22 33 44 55 66", 7 },
+	{ 4, "66 ea 11 22 33 44", 6 },
+	{ 2, "ea 11 22 33 44", 5 },
+	{ 8, "9a 11 22 33 44 55 66", 0 },
+	{ 8, "48 c7 c0 11 22 33 44", 7 },
+	{ 8, "66 c7 00 11 22", 5 },
+	{ 8, "66 48 c7 00 11 22 33 44", 8 },
+	{ 8, "f6 00 11", 3 },
+	{ 8, "f6 10", 2 },
+	{ 8, "f7 08 11 22 33 44", 6 },
+	{ 8, "66 f7 00 11 22", 5 },
+	{ 8, "f7 d8", 2 },
+	{ 8, "68 11 22 33 44", 5 },
+	{ 8, "66 68 11 22", 4 },
+	{ 8, "c2 11 22", 3 },
+	{ 8, "e8 11 22 33 44", 5 },
+	{ 8, "0f 84 11 22 33 44", 6 },
+	{ 4, "66 0f 84 11 22", 5 },
+	{ 4, "82 c0 11", 3 },
+	{ 8, "82 c0 11", 0 },
+	/* maps */
+	{ 8, "0f a2", 2 },
+	{ 8, "0f 22 18", 3 }, /* MOV CR3: the mod field is ignored */
+	{ 8, "0f 0f c1 9e", 4 },
+	{ 8, "0f 38 f1 05 11 22 33 44", 8 },
+	{ 8, "66 0f 3a 0f c1 05", 6 },
+	{ 8, "66 0f 78 c0 01 02", 6 }, /* EXTRQ */
+	{ 8, "0f 78 c1", 3 },
+	{ 8, "0f 24 c0", 0 },
+	{ 8, "0f 04", 0 },
+	{ 8, "c7 f8 11 22 33 44", 6 }, /* XBEGIN */
+	{ 8, "0f ba 20 11", 4 },
+	/* VEX against LES and LDS, EVEX against BOUND, XOP against POP */
+	{ 4, "c5 f8 77", 3 },
+	{ 4, "c4 00", 2 },
+	{ 4, "c5 84 24 11 22 33 44", 7 },
+	{ 4, "c4 e2 79 00 c1", 5 },
+	{ 8, "c5 f8 77", 3 },
+	{ 8, "c5 38 58 08", 4 },
+	{ 8, "c4 41 38 58 08", 5 },
+	{ 8, "c4 e3 79 0f c1 05", 6 },
+	{ 8, "c4 e0 79 0f c1 05", 0 },
+	{ 8, "66 c5 f8 58 c1", 0 },
+	{ 8, "48 c5 f8 58 c1", 0 },
+	{ 8, "f0 c5 f8 58 c1", 0 },
+	{ 8, "67 c5 f8 58 00", 5 },
+	{ 8, "c5 f9 70 c1 05", 5 },
+	{ 4, "62 00", 2 },
+	{ 4, "62 f1 7c 48 58 c1", 6 },
+	{ 8, "62 f1 7c 48 58 48 01", 7 },
+	{ 8, "62 f1 7c 48 58 88 11 22 33 44", 10 },
+	{ 8, "62 f3 75 48 03 c2 05", 7 },
+	{ 8, "62 f5 7c 48 58 c1", 6 },
+	{ 8, "62 f4 7d 08 81 c0 11 22", 8 },
+	{ 8, "62 f4 7c 08 81 c0 11 22 33 44", 10 },
+	{ 8, "62 f0 7c 48 58 c1", 0 },
+	{ 8, "8f c0", 2 },
+	{ 8, "8f 04 24", 3 },
+	{ 8, "8f e8 78 c0 c1 05", 6 },
+	{ 8, "8f e9 78 01 c9", 5 },
+	{ 8, "8f ea 78 10 c1 11 22 33 44", 9 },
+	/* REX2 against AAD */
+	{ 4, "d5 0a", 2 },
+	{ 8, "d5 10 8b 00", 4 },
+	{ 8, "d5 80 a2", 3 },
+	{ 8, "d5 08 b8 11 22 33 44 55 66 77 88", 11 },
+	{ 8, "d5 00 a1 11 22 33 44 55 66 77 88", 11 }, /* JMPABS */
+	{ 8, "48 d5 10 8b 00", 0 },
+	/* not in 64-bit mode */
+	{ 4, "06", 1 },
+	{ 8, "06", 0 },
+	{ 8, "27", 0 },
+	{ 8, "ce", 0 },
+	{ 4, "d6", 1 },
+	{ 8, "d6", 0 },
+};
+
+static void lengths(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(length_cases); i++) {
+		const struct length_case *c = &length_cases[i];
+		uint8_t bytes[32];
+		unsigned count = from_hex(c->hex, bytes);
+		struct insn insn;
+		bool ok = decode_insn(bytes, count, c->code_bytes, &insn);
+
+		if (ok != (c->bytes != 0) || (ok && insn.bytes != c->bytes))
+			fail_msg("%u-bit %s: length %u, not %u", 8 * c->code_bytes, c->hex,
+				 ok ? insn.bytes : 0, c->bytes);
+	}
+}
+
+/* The bytes are copied to the end of a heap block, so that ASan sees any read behind them. */
+static void too_few_bytes(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(length_cases); i++) {
+		const struct length_case *c = &length_cases[i];
+		uint8_t bytes[32];
+
+		(void)from_hex(c->hex, bytes);
+		for (unsigned count = 0; count < c->bytes; count++) {
+			uint8_t *exact = malloc(count + 1);
+			struct insn insn;
+
+			memcpy(exact + 1, bytes, count);
+			assert_false(decode_insn(exact + 1, count, c->code_bytes, &insn));
+			free(exact);
+		}
+	}
+}
+
+/* --- memory operands ----------------------------------------------------------------------- */
+
+struct memory_case {
+	unsigned code_bytes;
+	const char *hex;
+	unsigned address_bytes;
+	uint8_t base, index, scale;
+	enum segment_index segment;
+	int64_t displacement;
+	bool rip_relative;
+};
+
+static const struct memory_case memory_cases[] = {
+	{ 2, "8b 00", 2, 3, 6, 0, SEGMENT_DS, 0, false },
+	{ 2, "8b 42 fe", 2, 5, 6, 0, SEGMENT_SS, -2, false },
+	{ 2, "8b 06 34 12", 2, NONE, NONE, 0, SEGMENT_DS, 0x1234, false },
+	{ 2, "26 8b 47 10", 2, 3, NONE, 0, SEGMENT_ES, 0x10, false },
+	{ 2, "67 8b 44 4d 08", 4, 5, 1, 1, SEGMENT_SS, 8, false },
+	{ 4, "8b 04 24", 4, 4, NONE, 0, SEGMENT_SS, 0, false },
+	{ 4, "8b 04 8d 00 00 00 80", 4, NONE, 1, 2, SEGMENT_DS, INT32_MIN, false },
+	{ 4, "8b 05 78 56 34 12", 4, NONE, NONE, 0, SEGMENT_DS, 0x12345678, false },
+	{ 4, "64 8b 45 00", 4, 5, NONE, 0, SEGMENT_FS, 0, false },
+	{ 4, "64 2e 8b 45 00", 4, 5, NONE, 0, SEGMENT_CS, 0, false },
+	{ 8, "8b 05 fc ff ff ff", 8, NONE, NONE, 0, SEGMENT_DS, -4, true },
+	{ 8, "67 8b 05 fc ff ff ff", 4, NONE, NONE, 0, SEGMENT_DS, -4, true },
+	{ 8, "4f 8b 04 e4", 8, 12, 12, 3, SEGMENT_DS, 0, false },
+	{ 8, "8b 04 24", 8, 4, NONE, 0, SEGMENT_SS, 0, false },
+	{ 8, "41 8b 45 01", 8, 13, NONE, 0, SEGMENT_DS, 1, false },
+	{ 8, "65 2e 8b 00", 8, 0, NONE, 0, SEGMENT_GS, 0, false },
+	{ 8, "2e 8b 00", 8, 0, NONE, 0, SEGMENT_DS, 0, false },
+	{ 8, "a1 88 77 66 55 44 33 22 11", 8, NONE, NONE, 0, SEGMENT_DS, 0x1122334455667788,
+	  false },
+	{ 4, "65 a3 00 00 e0 fe", 4, NONE, NONE, 0, SEGMENT_GS, (int32_t)0xfee00000, false },
+	{ 8, "64 f3 48 ab", 8, 7, NONE, 0, SEGMENT_ES, 0, false },
+	{ 8, "d5 10 8b 00", 8, 16, NONE, 0, SEGMENT_DS, 0, false },
+	{ 8, "d5 33 8b 44 00 08", 8, 24, 24, 0, SEGMENT_DS, 8, false },
+	{ 8, "c4 a1 78 58 04 90", 8, 0, 10, 2, SEGMENT_DS, 0, false },
+};
+
+static void memory_operands(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(memory_cases); i++) {
+		const struct memory_case *c = &memory_cases[i];
+		uint8_t bytes[32];
+		unsigned count = from_hex(c->hex, bytes);
+		struct insn insn;
+
+		assert_true(decode_insn(bytes, count, c->code_bytes, &insn));
+		assert_int_equal(insn.bytes, count);
+		if (!insn.memory.present || insn.address_bytes != c->address_bytes ||
+		    insn.memory.base != c->base || insn.memory.index != c->index ||
+		    insn.memory.scale != c->scale || insn.memory.segment != c->segment ||
+		    insn.memory.displacement != c->displacement ||
+		    insn.memory.rip_relative != c->rip_relative)
+			fail_msg("%s: base %u index %u scale %u segment %d displacement %lld",
+				 c->hex, insn.memory.base, insn.memory.index, insn.memory.scale,
+				 (int)insn.memory.segment, (long long)insn.memory.displacement);
+	}
+}
+
+/* --- system instructions ------------------------------------------------------------------- */
+
+struct system_case {
+	enum system_insn which;
+	const char *hex; /* as short as it goes */
+};
+
+static const struct system_case system_cases[] = {
+	{ SYSTEM_CPUID, "0f a2" },	{ SYSTEM_RDMSR, "0f 32" },
+	{ SYSTEM_WRMSR, "0f 30" },	{ SYSTEM_XSETBV, "0f 01 d1" },
+	{ SYSTEM_VMCALL, "0f 01 c1" },	{ SYSTEM_VMMCALL, "0f 01 d9" },
+	{ SYSTEM_INVD, "0f 08" },	{ SYSTEM_CLTS, "0f 06" },
+	{ SYSTEM_LMSW, "0f 01 f0" },	{ SYSTEM_LMSW, "0f 01 37" },
+	{ SYSTEM_LMSW, "0f 01 77 10" }, { SYSTEM_SMSW, "0f 01 e0" },
+	{ SYSTEM_MOV_CR, "0f 20 c0" },	{ SYSTEM_MOV_CR, "0f 22 18" },
+	{ SYSTEM_IRET, "cf" },		{ SYSTEM_HLT, "f4" },
+};
+
+static void system_lengths(void **state)
+{
+	static const unsigned modes[3] = { 2, 4, 8 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * ARRAY_COUNT(system_cases); i++) {
+		const struct system_case *c = &system_cases[i / 3];
+		uint8_t bytes[32];
+		unsigned count = from_hex(c->hex, bytes);
+
+		for (unsigned which = 0; which < SYSTEM_INSN_COUNT; which++)
+			assert_int_equal(decode_system_length(bytes, count, modes[i % 3],
+							      (enum system_insn)which),
+					 which == (unsigned)c->which ? count : 0);
+		for (unsigned fewer = 0; fewer < count; fewer++)
+			assert_int_equal(decode_system_length(bytes, fewer, modes[i % 3], c->which),
+					 0);
+	}
+}
+
+static void system_prefixes(void **state)
+{
+	static const uint8_t many[17] = { 0x66, 0x67, 0x66, 0x67, 0x66, 0x67, 0x66, 0x67, 0x66,
+					  0x67, 0x66, 0x67, 0x66, 0x0f, 0xa2, 0x0f, 0xa2 };
+	static const uint8_t rex[] = { 0x48, 0x0f, 0xa2 };
+	static const uint8_t iret[] = { 0x48, 0xcf };
+
+	(void)state;
+	assert_int_equal(decode_system_length(many, 17, 8, SYSTEM_CPUID), 15);
+	assert_int_equal(decode_system_length(many, 14, 8, SYSTEM_CPUID), 0);
+	assert_int_equal(decode_system_length(rex, 3, 8, SYSTEM_CPUID), 3);
+	assert_int_equal(decode_system_length(rex, 3, 4, SYSTEM_CPUID), 0); /* DEC EAX */
+	assert_int_equal(decode_system_length(iret, 2, 8, SYSTEM_IRET), 2);
+	assert_int_equal(decode_system_length(many, 0, 8, SYSTEM_CPUID), 0);
+}
+
+/* The quick path and the full decoder agree whenever the quick one says something. */
+static void system_length_is_decoded_length(void **state)
+{
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0x2e, 0x64, 0x41, 0x48, 0xf2, 0xf3 };
+
+	(void)state;
+	for (unsigned round = 0; round < 20000; round++) {
+		const struct system_case *c =
+			&system_cases[random_below(ARRAY_COUNT(system_cases))];
+		unsigned code_bytes = 2u << random_below(3), count = random_below(8);
+		uint8_t bytes[64];
+		struct insn insn;
+
+		for (unsigned i = 0; i < count; i++)
+			bytes[i] = prefixes[random_below(ARRAY_COUNT(prefixes))];
+		count += from_hex(c->hex, bytes + count);
+		if (decode_system_length(bytes, count, code_bytes, c->which) == 0)
+			continue;
+		assert_true(decode_insn(bytes, count, code_bytes, &insn));
+		assert_int_equal(insn.bytes,
+				 decode_system_length(bytes, count, code_bytes, c->which));
+	}
+}
+
+static struct insn decoded(unsigned code_bytes, const char *hex)
+{
+	uint8_t bytes[32];
+	unsigned count = from_hex(hex, bytes);
+	struct insn insn;
+
+	assert_true(decode_insn(bytes, count, code_bytes, &insn));
+	return insn;
+}
+
+static void check_cr(unsigned code_bytes, const char *hex, enum cr_operation operation, unsigned cr,
+		     unsigned gpr)
+{
+	struct insn insn = decoded(code_bytes, hex);
+	struct cr_operands operands;
+
+	assert_true(decode_cr_access(&insn, &operands));
+	assert_int_equal(operands.operation, operation);
+	assert_int_equal(operands.cr, cr);
+	assert_int_equal(operands.gpr, gpr);
+}
+
+static void cr_accesses(void **state)
+{
+	struct cr_operands operands;
+	struct insn insn;
+
+	(void)state;
+	check_cr(8, "0f 22 d8", CR_OPERATION_WRITE, 3, 0);
+	check_cr(8, "41 0f 22 c7", CR_OPERATION_WRITE, 0, 15);
+	check_cr(8, "0f 20 e1", CR_OPERATION_READ, 4, 1);
+	check_cr(8, "44 0f 22 c1", CR_OPERATION_WRITE, 8, 1);
+	check_cr(4, "f0 0f 20 c2", CR_OPERATION_READ, 8, 2);
+	check_cr(4, "0f 01 f3", CR_OPERATION_LMSW, 0, 3);
+	check_cr(4, "0f 01 e3", CR_OPERATION_SMSW, 0, 3);
+	check_cr(4, "0f 06", CR_OPERATION_CLTS, 0, 0);
+	insn = decoded(8, "0f 01 31");
+	assert_true(decode_cr_access(&insn, &operands));
+	assert_true(insn.memory.present);
+	insn = decoded(8, "0f 01 d1");
+	assert_false(decode_cr_access(&insn, &operands));
+	insn = decoded(8, "0f 21 c0");
+	assert_false(decode_cr_access(&insn, &operands));
+	insn = decoded(8, "20 c0");
+	assert_false(decode_cr_access(&insn, &operands));
+}
+
+/* --- stores -------------------------------------------------------------------------------- */
+
+struct store_case {
+	unsigned code_bytes;
+	const char *hex;
+	bool is_store;
+	enum store_kind kind;
+	unsigned bytes;
+	unsigned reg;
+	bool high_byte, repeat;
+	uint64_t immediate;
+};
+
+static const struct store_case store_cases[] = {
+	{ 8, "89 08", true, STORE_REGISTER, 4, 1, false, false, 0 },
+	{ 8, "4c 89 38", true, STORE_REGISTER, 8, 15, false, false, 0 },
+	{ 8, "66 89 08", true, STORE_REGISTER, 2, 1, false, false, 0 },
+	{ 8, "88 20", true, STORE_REGISTER, 1, 0, true, false, 0 },
+	{ 8, "40 88 20", true, STORE_REGISTER, 1, 4, false, false, 0 },
+	{ 4, "88 38", true, STORE_REGISTER, 1, 3, true, false, 0 },
+	{ 8, "44 88 20", true, STORE_REGISTER, 1, 12, false, false, 0 },
+	{ 8, "d5 40 89 00", true, STORE_REGISTER, 4, 16, false, false, 0 },
+	{ 2, "89 07", true, STORE_REGISTER, 2, 0, false, false, 0 },
+	{ 8, "c7 00 fe ff ff ff", true, STORE_IMMEDIATE, 4, 0, false, false,
+	  UINT64_C(0xfffffffffffffffe) },
+	{ 8, "48 c7 00 01 00 00 80", true, STORE_IMMEDIATE, 8, 0, false, false,
+	  UINT64_C(0xffffffff80000001) },
+	{ 8, "c6 00 12", true, STORE_IMMEDIATE, 1, 0, false, false, 0x12 },
+	{ 8, "66 c7 05 00 00 00 00 34 12", true, STORE_IMMEDIATE, 2, 0, false, false, 0x1234 },
+	{ 8, "a3 b0 00 e0 fe 00 00 00 00", true, STORE_REGISTER, 4, 0, false, false, 0xfee000b0 },
+	{ 4, "a2 b0 00 00 00", true, STORE_REGISTER, 1, 0, false, false, 0xb0 },
+	{ 8, "87 0a", true, STORE_EXCHANGE, 4, 1, false, false, 0 },
+	{ 8, "f0 87 0a", true, STORE_EXCHANGE, 4, 1, false, false, 0 },
+	{ 8, "86 2a", true, STORE_EXCHANGE, 1, 1, true, false, 0 },
+	{ 8, "f3 ab", true, STORE_STRING, 4, 0, false, true, 0 },
+	{ 8, "48 ab", true, STORE_STRING, 8, 0, false, false, 0 },
+	{ 4, "aa", true, STORE_STRING, 1, 0, false, false, 0 },
+	/* no stores, or not simple ones */
+	{ 8, "89 c8", false, 0, 0, 0, false, false, 0 },
+	{ 8, "8b 08", false, 0, 0, 0, false, false, 0 },
+	{ 8, "01 08", false, 0, 0, 0, false, false, 0 },
+	{ 8, "a1 b0 00 e0 fe 00 00 00 00", false, 0, 0, 0, false, false, 0 },
+	{ 8, "c7 f8 00 00 00 00", false, 0, 0, 0, false, false, 0 },
+	{ 8, "c7 08 00 00 00 00", false, 0, 0, 0, false, false, 0 },
+	{ 8, "f0 89 08", false, 0, 0, 0, false, false, 0 },
+	{ 8, "0f c3 08", false, 0, 0, 0, false, false, 0 },
+	{ 8, "0f 88 00 00 00 00", false, 0, 0, 0, false, false, 0 },
+	{ 8, "c5 f8 29 00", false, 0, 0, 0, false, false, 0 },
+	{ 8, "a5", false, 0, 0, 0, false, false, 0 },
+	{ 8, "87 c8", false, 0, 0, 0, false, false, 0 },
+};
+
+static void stores(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_COUNT(store_cases); i++) {
+		const struct store_case *c = &store_cases[i];
+		struct insn insn = decoded(c->code_bytes, c->hex);
+		struct store store;
+
+		if (decode_store(&insn, &store) != c->is_store)
+			fail_msg("%s: a store?", c->hex);
+		if (!c->is_store)
+			continue;
+		if (store.kind != c->kind || store.bytes != c->bytes || store.reg != c->reg ||
+		    store.high_byte != c->high_byte || store.repeat != c->repeat)
+			fail_msg("%s: kind %d bytes %u reg %u", c->hex, (int)store.kind,
+				 store.bytes, store.reg);
+		if (store.kind == STORE_IMMEDIATE)
+			assert_int_equal(store.immediate, c->immediate);
+	}
+}
+
+/* --- Capstone ------------------------------------------------------------------------------ */
+
+#if HAVE_CAPSTONE
+
+#define RANDOM_INSNS 400000u
+
+static struct {
+	__typeof__(&cs_open) open;
+	__typeof__(&cs_close) close;
+	__typeof__(&cs_option) option;
+	__typeof__(&cs_malloc) malloc;
+	__typeof__(&cs_free) free;
+	__typeof__(&cs_disasm_iter) iterate;
+} capstone;
+
+static bool load_capstone(void)
+{
+	void *library = dlopen("libcapstone.so.4", RTLD_NOW);
+
+	if (library == NULL)
+		library = dlopen("libcapstone.so", RTLD_NOW);
+	if (library == NULL)
+		return false;
+	*(void **)&capstone.open = dlsym(library, "cs_open");
+	*(void **)&capstone.close = dlsym(library, "cs_close");
+	*(void **)&capstone.option = dlsym(library, "cs_option");
+	*(void **)&capstone.malloc = dlsym(library, "cs_malloc");
+	*(void **)&capstone.free = dlsym(library, "cs_free");
+	*(void **)&capstone.iterate = dlsym(library, "cs_disasm_iter");
+	return capstone.open != NULL && capstone.iterate != NULL;
+}
+
+/* Random bytes, every other time behind prefixes and an escape so that all maps get their share. */
+static void random_insn(uint8_t bytes[16])
+{
+	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
+					    0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x48, 0x41, 0x4f };
+	static const uint8_t escapes[] = { 0x0f, 0x0f, 0x0f, 0xc5, 0xc4, 0x62, 0x8f };
+	unsigned at = 0, count = random_below(4);
+	uint64_t words[2] = { random64(), random64() };
+
+	memcpy(bytes, words, 16);
+	if (random_below(2) == 0)
+		return;
+	while (count-- > 0)
+		bytes[at++] = prefixes[random_below(ARRAY_COUNT(prefixes))];
+	switch (bytes[at++] = escapes[random_below(ARRAY_COUNT(escapes))]) {
+	case 0x0f:
+		if (random_below(3) == 0)
+			bytes[at] = random_below(2) == 0 ? 0x38 : 0x3a;
+		break;
+	case 0xc5:
+		bytes[at] |= 0xc0;
+		break;
+	case 0xc4:
+		bytes[at] = (uint8_t)((bytes[at] & 0x20) | 0xc1 | random_below(3));
+		break;
+	case 0x62:
+		bytes[at] = (uint8_t)((bytes[at] & 0x30) | 0xc1 | random_below(3));
+		bytes[at + 1] |= 4;
+		break;
+	case 0x8f:
+		bytes[at] = (uint8_t)((bytes[at] & 0xe0) | (8 + random_below(3)));
+		break;
+	}
+}
+
+/* Where Capstone 4 is known to differ from the manuals, by cause. */
+enum difference {
+	UNEXPLAINED,
+	UD_WITHOUT_MODRM,	/* UD0 and UD1 have a ModRM byte (SDM: "UD") */
+	BRANCH_OPERAND_SIZE,	/* 66 and a near branch in 64-bit mode: Capstone follows AMD */
+	REPEAT_HIDES_66,	/* 66 has no effect for Capstone if F2 or F3 is there too */
+	SIMD_PREFIX_BEFORE_VEX, /* #UD, but Capstone goes on */
+	EVEX_ROUNDING,		/* a register form with EVEX.b: Capstone takes one byte more */
+	SSE4A,			/* 66 or F2 0F 78: EXTRQ and INSERTQ, VMREAD for Capstone */
+	XOP_IMMEDIATE, /* 4 bytes in all modes (APM: "BEXTR"), Capstone takes 2 in 16-bit mode */
+	REX_W,	       /* with 66 or 67: Capstone takes 4 bytes for RET imm16, 2 for CALL */
+	DIFFERENCE_COUNT,
+};
+
+static enum difference explain(const struct insn *insn, bool decoded_ok, unsigned theirs)
+{
+	bool has_simd =
+		insn->lock || insn->rep || insn->repne || insn->operand_override || insn->rex;
+	bool is_legacy = insn->encoding == INSN_LEGACY;
+
+	if (!decoded_ok)
+		return has_simd && (insn->opcode == 0xc4 || insn->opcode == 0xc5 ||
+				    insn->opcode == 0x62 || insn->opcode == 0x8f)
+			       ? SIMD_PREFIX_BEFORE_VEX
+			       : UNEXPLAINED;
+	if (is_legacy && insn->map == INSN_MAP_0F && (insn->opcode == 0xff || insn->opcode == 0xb9))
+		return UD_WITHOUT_MODRM;
+	if (is_legacy && insn->map == INSN_MAP_0F && insn->opcode == 0x78 &&
+	    theirs + 2 == insn->bytes)
+		return SSE4A;
+	if (insn->operand_override && insn->code_bytes == 8 && theirs + 2 == insn->bytes)
+		return BRANCH_OPERAND_SIZE;
+	if (insn->operand_override && (insn->rep || insn->repne))
+		return REPEAT_HIDES_66;
+	if (insn->encoding == INSN_EVEX && insn->mod == 3 && theirs == insn->bytes + 1u)
+		return EVEX_ROUNDING;
+	if (insn->map == INSN_MAP_XOPA && insn->code_bytes == 2 && theirs + 2 == insn->bytes)
+		return XOP_IMMEDIATE;
+	if (is_legacy && insn->code_bytes == 8 && insn->operand_bytes == 8 &&
+	    (insn->address_bytes == 4 || insn->operand_override))
+		return REX_W;
+	return UNEXPLAINED;
+}
+
+static const unsigned gpr_ids[4][16] = {
+	{ 0 },
+	{ X86_REG_AX, X86_REG_CX, X86_REG_DX, X86_REG_BX, X86_REG_SP, X86_REG_BP, X86_REG_SI,
+	  X86_REG_DI },
+	{ X86_REG_EAX, X86_REG_ECX, X86_REG_EDX, X86_REG_EBX, X86_REG_ESP, X86_REG_EBP, X86_REG_ESI,
+	  X86_REG_EDI, X86_REG_R8D, X86_REG_R9D, X86_REG_R10D, X86_REG_R11D, X86_REG_R12D,
+	  X86_REG_R13D, X86_REG_R14D, X86_REG_R15D },
+	{ X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX, X86_REG_RSP, X86_REG_RBP, X86_REG_RSI,
+	  X86_REG_RDI, X86_REG_R8, X86_REG_R9, X86_REG_R10, X86_REG_R11, X86_REG_R12, X86_REG_R13,
+	  X86_REG_R14, X86_REG_R15 },
+};
+
+static unsigned gpr_id(const struct insn *insn, uint8_t reg)
+{
+	if (reg == NONE)
+		return X86_REG_INVALID;
+	return gpr_ids[__builtin_ctz(insn->address_bytes) % 4][reg & 15];
+}
+
+/* A memory operand of a legacy instruction, in Capstone's words. */
+static bool same_memory(const struct insn *insn, const cs_insn *theirs)
+{
+	const cs_x86_op *operand = NULL;
+	unsigned base = gpr_id(insn, insn->memory.base);
+	unsigned index = gpr_id(insn, insn->memory.index);
+
+	for (unsigned i = 0; i < theirs->detail->x86.op_count; i++) {
+		if (theirs->detail->x86.operands[i].type != X86_OP_MEM)
+			continue;
+		if (operand != NULL)
+			return true; /* string instructions */
+		operand = &theirs->detail->x86.operands[i];
+	}
+	if (operand == NULL)
+		return true; /* NOP, LEA */
+	if (insn->memory.rip_relative)
+		base = insn->address_bytes == 8 ? X86_REG_RIP : X86_REG_EIP;
+	/* [ESP + no index] and [no base + no index] have names of their own. */
+	if (operand->mem.index == X86_REG_EIZ || operand->mem.index == X86_REG_RIZ)
+		index = operand->mem.index;
+	return operand->mem.base == base && operand->mem.index == index &&
+	       (insn->memory.index == NONE || operand->mem.scale == 1 << insn->memory.scale) &&
+	       ((operand->mem.disp ^ insn->memory.displacement) &
+		(insn->address_bytes == 2 ? 0xffff : UINT32_MAX)) == 0;
+}
+
+static void print_insn(const uint8_t *bytes, const struct insn *insn, unsigned mine,
+		       const cs_insn *theirs)
+{
+	print_message("%u-bit ", 8 * insn->code_bytes);
+	for (unsigned i = 0; i < 15; i++)
+		print_message("%02x", bytes[i]);
+	print_message(": %u, not %u: %s %s\n", mine, theirs->size, theirs->mnemonic,
+		      theirs->op_str);
+}
+
+static void compare_mode(unsigned code_bytes, cs_mode mode)
+{
+	unsigned compared = 0, differences[DIFFERENCE_COUNT] = { 0 }, wrong_memory = 0;
+	cs_insn *theirs;
+	csh handle;
+
+	assert_int_equal(capstone.open(CS_ARCH_X86, mode, &handle), CS_ERR_OK);
+	capstone.option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+	theirs = capstone.malloc(handle);
+	for (unsigned round = 0; round < RANDOM_INSNS; round++) {
+		uint8_t bytes[16];
+		const uint8_t *at = bytes;
+		uint64_t address = 0;
+		size_t left = 15;
+		struct insn insn;
+		bool ok;
+
+		random_insn(bytes);
+		ok = decode_insn(bytes, 15, code_bytes, &insn);
+		if (!capstone.iterate(handle, &at, &left, &address, theirs))
+			continue;
+		compared++;
+		if (!ok || insn.bytes != theirs->size) {
+			enum difference cause = explain(&insn, ok, theirs->size);
+
+			differences[cause]++;
+			if (cause == UNEXPLAINED)
+				print_insn(bytes, &insn, ok ? insn.bytes : 0, theirs);
+		} else if (insn.encoding == INSN_LEGACY && insn.has_modrm && insn.memory.present &&
+			   !same_memory(&insn, theirs)) {
+			print_insn(bytes, &insn, insn.bytes, theirs);
+			wrong_memory++;
+		}
+	}
+	capstone.free(theirs, 1);
+	capstone.close(&handle);
+	print_message(
+		"%u-bit: %u compared; UD %u, branch %u, 66+rep %u, VEX %u, EVEX %u, SSE4A %u, XOP %u\n",
+		8 * code_bytes, compared, differences[1], differences[2], differences[3],
+		differences[4], differences[5], differences[6], differences[7]);
+	assert_true(compared > RANDOM_INSNS / 3);
+	assert_int_equal(differences[UNEXPLAINED], 0);
+	assert_int_equal(wrong_memory, 0);
+}
+
+static void same_as_capstone(void **state)
+{
+	(void)state;
+	if (!load_capstone())
+		skip();
+	compare_mode(2, CS_MODE_16);
+	compare_mode(4, CS_MODE_32);
+	compare_mode(8, CS_MODE_64);
+}
+
+#else
+
+static void same_as_capstone(void **state)
+{
+	(void)state;
+	skip();
+}
+
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lengths),
+		cmocka_unit_test(too_few_bytes),
+		cmocka_unit_test(memory_operands),
+		cmocka_unit_test(system_lengths),
+		cmocka_unit_test(system_prefixes),
+		cmocka_unit_test(system_length_is_decoded_length),
+		cmocka_unit_test(cr_accesses),
+		cmocka_unit_test(stores),
+		cmocka_unit_test(same_as_capstone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -28,8 +28,11 @@ static enum vmx_entry_result enter(struct vcpu *vcpu)
 	uint64_t seen = nmi_count(vcpu->cpu);
 	uint32_t result;
 
-	if (!vcpu->trial)
+	if (LIKELY(!vcpu->trial))
 		nmi_before_entry(vcpu);
+	/* In wait-for-SIPI no NMI gets through, but no guest instruction runs either: nobody need wait for us. */
+	if (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI))
+		atomic_store(&vcpu->in_guest, 0);
 	vmx_regs_store(vcpu);
 	vmx_events_prepare(vcpu);
 	result = vmx_enter(vcpu->regs.gpr, vmx->launched, &vcpu->cpu->nmi_count, seen,

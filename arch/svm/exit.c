@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From the VMCB's exit information to struct exit_info. */
+#include "arch/svm/svm.h"
+
+#include "arch/x86/cr.h"
+#include "core/caps.h"
+#include "vmexit/guest_memory.h"
+
+#define SX_INIT 1u /* error code of #SX: an INIT was redirected */
+
+static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
+{
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint8_t vector = (uint8_t)(vmcb->exit_code - SVM_EXIT_EXCEPTION_0);
+
+	exit->kind = EXIT_EXCEPTION;
+	exit->exception.vector = vector;
+	exit->exception.has_error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) ||
+				    vector == VECTOR_AC || vector == VECTOR_CP || vector == VECTOR_SX;
+	exit->exception.error_code = (uint32_t)vmcb->exit_info1;
+	exit->exception.payload = vector == VECTOR_PF ? vmcb->exit_info2 : 0;
+	if (vector == VECTOR_SX && vmcb->exit_info1 == SX_INIT)
+		exit->kind = EXIT_INIT;
+	else if (svm_of(vcpu)->step)
+		svm_step_exception(vcpu, exit);
+}
+
+static void decode_nested_fault(const struct vmcb *vmcb, struct exit_info *exit)
+{
+	exit->kind = EXIT_NESTED_PAGE_FAULT;
+	exit->fault.gpa = (gpa_t){ vmcb->exit_info2 };
+	exit->fault.present = (vmcb->exit_info1 & PFERR_PRESENT) != 0;
+	exit->fault.write = (vmcb->exit_info1 & PFERR_WRITE) != 0;
+	exit->fault.user = (vmcb->exit_info1 & PFERR_USER) != 0;
+	exit->fault.fetch = (vmcb->exit_info1 & PFERR_FETCH) != 0;
+	exit->fault.during_walk = (vmcb->exit_info1 & NPF_WALK) != 0;
+}
+
+void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
+{
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint64_t code = vmcb->exit_code;
+
+	exit->raw_reason = code;
+	exit->raw_info[0] = vmcb->exit_info1;
+	exit->raw_info[1] = vmcb->exit_info2;
+	exit->insn_bytes = 0;
+	switch (code) {
+	case SVM_EXIT_CPUID:
+		exit->kind = EXIT_CPUID;
+		break;
+	case SVM_EXIT_MSR:
+		exit->kind = vmcb->exit_info1 == 0 ? EXIT_RDMSR : EXIT_WRMSR;
+		break;
+	case SVM_EXIT_NPF:
+		decode_nested_fault(vmcb, exit);
+		break;
+	case SVM_EXIT_NMI:
+		/* It is pending still: take it on the host's IDT, which counts it. */
+		svm_stgi();
+		asm volatile("nop");
+		svm_clgi();
+		exit->kind = EXIT_KICKED;
+		break;
+	case SVM_EXIT_IRET:
+		exit->kind = EXIT_IRET;
+		break;
+	case SVM_EXIT_INIT:
+		exit->kind = EXIT_INIT;
+		break;
+	case SVM_EXIT_INVD:
+		exit->kind = EXIT_INVD;
+		break;
+	case SVM_EXIT_VMMCALL:
+		exit->kind = EXIT_HYPERCALL;
+		break;
+	case SVM_EXIT_INVLPGA:
+	case SVM_EXIT_VMRUN:
+	case SVM_EXIT_VMLOAD:
+	case SVM_EXIT_VMSAVE:
+	case SVM_EXIT_STGI:
+	case SVM_EXIT_CLGI:
+	case SVM_EXIT_SKINIT:
+		exit->kind = EXIT_VIRTUALIZATION_INSN;
+		break;
+	case SVM_EXIT_SHUTDOWN:
+		exit->kind = EXIT_TRIPLE_FAULT;
+		break;
+	case SVM_EXIT_INVALID:
+		exit->kind = EXIT_ENTRY_FAILED;
+		break;
+	default:
+		exit->kind = EXIT_OTHER;
+		if (code >= SVM_EXIT_EXCEPTION_0 && code <= SVM_EXIT_EXCEPTION_31)
+			decode_exception(vcpu, exit);
+		break;
+	}
+}
+
+unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)
+{
+	static const uint8_t system_insn[EXIT_KIND_COUNT] = {
+		[EXIT_CPUID] = SYSTEM_CPUID, [EXIT_RDMSR] = SYSTEM_RDMSR,	[EXIT_WRMSR] = SYSTEM_WRMSR,
+		[EXIT_INVD] = SYSTEM_INVD,   [EXIT_HYPERCALL] = SYSTEM_VMMCALL,
+	};
+
+	if (vcpu->decoded_bytes != 0)
+		return vcpu->decoded_bytes;
+	if (hv_caps.nrip_save)
+		return (unsigned)(svm_of(vcpu)->vmcb->next_rip - rip_read(vcpu));
+	return guest_system_length(vcpu, (enum system_insn)system_insn[exit->kind]);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between the register cache and the VMCB. */
+#include "arch/svm/svm.h"
+
+#include "arch/x86/cr.h"
+#include "core/panic.h"
+
+/* The VMCB packs the two groups of attribute bits; see arch/x86/segment.h for the common form. */
+static uint32_t rights_from_attributes(uint16_t attributes)
+{
+	uint32_t rights = (attributes & 0xffu) | (attributes & 0xf00u) << 4;
+
+	return (rights & SEGMENT_P) != 0 ? rights : rights | SEGMENT_UNUSABLE;
+}
+
+static uint16_t attributes_from_rights(uint32_t rights)
+{
+	if ((rights & SEGMENT_UNUSABLE) != 0)
+		return 0;
+	return (uint16_t)((rights & 0xff) | (rights >> 4 & 0xf00));
+}
+
+static struct vmcb_segment *vmcb_segment(struct vmcb *vmcb, enum segment_index index)
+{
+	switch (index) {
+	case SEGMENT_ES:
+		return &vmcb->es;
+	case SEGMENT_CS:
+		return &vmcb->cs;
+	case SEGMENT_SS:
+		return &vmcb->ss;
+	case SEGMENT_DS:
+		return &vmcb->ds;
+	case SEGMENT_FS:
+		return &vmcb->fs;
+	case SEGMENT_GS:
+		return &vmcb->gs;
+	case SEGMENT_LDTR:
+		return &vmcb->ldtr;
+	case SEGMENT_TR:
+	case SEGMENT_COUNT:
+		break;
+	}
+	return &vmcb->tr;
+}
+
+static void fetch_segment(struct vcpu *vcpu, enum segment_index index)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	const struct vmcb_segment *from = vmcb_segment(vmcb, index);
+	struct segment *to = &vcpu->regs.segments[index];
+
+	to->selector = from->selector;
+	to->base = from->base;
+	to->limit = from->limit;
+	to->rights = rights_from_attributes(from->attributes);
+	/* The CPL is a field of its own, and SS.DPL need not agree with it (APM: "VMCB Layout"). */
+	if (index == SEGMENT_SS)
+		to->rights = (to->rights & ~SEGMENT_DPL) | (uint32_t)vmcb->cpl << SEGMENT_DPL_SHIFT;
+}
+
+static void store_segment(struct vcpu *vcpu, enum segment_index index)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct vmcb_segment *to = vmcb_segment(vmcb, index);
+	const struct segment *from = &vcpu->regs.segments[index];
+
+	to->selector = from->selector;
+	to->base = from->base;
+	to->limit = from->limit;
+	to->attributes = attributes_from_rights(from->rights);
+	if (index == SEGMENT_SS)
+		vmcb->cpl = (uint8_t)segment_dpl(from);
+	vmcb_touch(vmcb, CLEAN_SEG);
+}
+
+static void store_table(struct vmcb *vmcb, struct vmcb_segment *to, struct table_register from)
+{
+	to->base = from.base;
+	to->limit = from.limit;
+	vmcb_touch(vmcb, CLEAN_DT);
+}
+
+/* PAE page-directory pointers are read from memory under nested paging (APM: "Legacy PAE Mode"). */
+static void fetch_pdptr(struct vcpu *vcpu)
+{
+	for (unsigned i = 0; i < 4; i++)
+		vcpu->regs.pdptr[i] = 0;
+}
+
+void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
+{
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct regs *regs = &vcpu->regs;
+
+	switch ((unsigned)reg) {
+	case REG_RSP:
+		regs->gpr[REG_RSP] = vmcb->rsp;
+		break;
+	case REG_RIP:
+		regs->rip = vmcb->rip;
+		break;
+	case REG_RFLAGS:
+		regs->rflags = vmcb->rflags;
+		if (svm_of(vcpu)->step && !svm_of(vcpu)->step_guest_tf)
+			regs->rflags &= ~RFLAGS_TF;
+		break;
+	case REG_CR0:
+		regs->cr0 = vmcb->cr0;
+		break;
+	case REG_CR2:
+		regs->cr2 = vmcb->cr2;
+		break;
+	case REG_CR3:
+		regs->cr3 = vmcb->cr3;
+		break;
+	case REG_CR4:
+		regs->cr4 = vmcb->cr4;
+		break;
+	case REG_EFER:
+		regs->efer = vmcb->efer & ~EFER_SVME;
+		break;
+	case REG_DR7:
+		regs->dr7 = vmcb->dr7;
+		break;
+	case REG_PDPTR:
+		fetch_pdptr(vcpu);
+		break;
+	case REG_INTERRUPT_SHADOW:
+		regs->interrupt_shadow = (vmcb->interrupt_shadow & INTERRUPT_SHADOW) != 0 ? SHADOW_STI : 0;
+		break;
+	case REG_GDTR:
+		regs->gdtr = (struct table_register){ vmcb->gdtr.base, (uint16_t)vmcb->gdtr.limit };
+		break;
+	case REG_IDTR:
+		regs->idtr = (struct table_register){ vmcb->idtr.base, (uint16_t)vmcb->idtr.limit };
+		break;
+	default:
+		HV_ASSERT(reg >= REG_SEGMENTS && reg < REG_SEGMENTS + SEGMENT_COUNT);
+		fetch_segment(vcpu, (enum segment_index)(reg - REG_SEGMENTS));
+		break;
+	}
+}
+
+static void store_one(struct vcpu *vcpu, unsigned reg)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	const struct regs *regs = &vcpu->regs;
+
+	switch (reg) {
+	case REG_RSP:
+		vmcb->rsp = regs->gpr[REG_RSP];
+		break;
+	case REG_RIP:
+		vmcb->rip = regs->rip;
+		break;
+	case REG_RFLAGS:
+		vmcb->rflags = regs->rflags;
+		if (svm_of(vcpu)->step)
+			vmcb->rflags |= RFLAGS_TF;
+		break;
+	case REG_CR0:
+		vmcb->cr0 = regs->cr0;
+		vmcb_touch(vmcb, CLEAN_CR);
+		break;
+	case REG_CR2:
+		vmcb->cr2 = regs->cr2;
+		vmcb_touch(vmcb, CLEAN_CR2);
+		break;
+	case REG_CR3:
+		vmcb->cr3 = regs->cr3;
+		vmcb_touch(vmcb, CLEAN_CR);
+		break;
+	case REG_CR4:
+		vmcb->cr4 = regs->cr4;
+		vmcb_touch(vmcb, CLEAN_CR);
+		break;
+	case REG_EFER:
+		vmcb->efer = regs->efer | EFER_SVME;
+		vmcb_touch(vmcb, CLEAN_CR);
+		break;
+	case REG_DR7:
+		vmcb->dr7 = regs->dr7;
+		vmcb_touch(vmcb, CLEAN_DR);
+		break;
+	case REG_INTERRUPT_SHADOW:
+		vmcb->interrupt_shadow = regs->interrupt_shadow != 0 ? INTERRUPT_SHADOW : 0;
+		break;
+	case REG_GDTR:
+		store_table(vmcb, &vmcb->gdtr, regs->gdtr);
+		break;
+	case REG_IDTR:
+		store_table(vmcb, &vmcb->idtr, regs->idtr);
+		break;
+	default: /* GPRs are loaded by the entry stub, PDPTRs by the CPU itself */
+		if (reg >= REG_SEGMENTS && reg < REG_SEGMENTS + SEGMENT_COUNT)
+			store_segment(vcpu, (enum segment_index)(reg - REG_SEGMENTS));
+		break;
+	}
+}
+
+void svm_regs_store(struct vcpu *vcpu)
+{
+	uint64_t dirty = vcpu->regs.dirty & REGS_LAZY;
+
+	for (; dirty != 0; dirty &= dirty - 1)
+		store_one(vcpu, (unsigned)__builtin_ctzll(dirty));
+	svm_of(vcpu)->vmcb->rax = vcpu->regs.gpr[REG_RAX];
+	vcpu->regs.dirty = 0;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The run loop: enter, decode, decide, act, resume. The host runs with GIF = 0 from the first entry on. */
+#include "arch/svm/svm.h"
+
+#include "arch/x86/cr.h"
+#include "core/caps.h"
+#include "core/format.h"
+#include "core/panic.h"
+#include "core/vendor.h"
+#include "vmexit/apic_access.h"
+#include "vmexit/nmi.h"
+
+static void after_vmrun(struct vmcb *vmcb)
+{
+	vmcb->clean = hv_caps.vmcb_clean ? CLEAN_ALL : 0;
+	vmcb->tlb_control = TLB_CONTROL_NOTHING;
+	vmcb->event_injection = 0;
+}
+
+/* In wait-for-SIPI the CPU halts in a guest of our own, which the kick's NMI leaves atomically. */
+static void wait_for_sipi(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	uint64_t gpr[REG_GPR_COUNT] = { 0 };
+
+	svm_enter(gpr, svm->stub_vmcb_hpa, svm->host_vmcb_hpa);
+	atomic_store(&vcpu->in_guest, 0);
+	after_vmrun(svm->stub_vmcb);
+	if (svm->stub_vmcb->exit_code != SVM_EXIT_NMI)
+		hv_panic("cpu %u: exit %llx while waiting for a SIPI", vcpu->index,
+			 (unsigned long long)svm->stub_vmcb->exit_code);
+	svm_stgi();
+	asm volatile("nop");
+	svm_clgi();
+}
+
+static void enter(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct regs *regs = &vcpu->regs;
+
+	nmi_before_entry(vcpu);
+	while (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI)) {
+		wait_for_sipi(vcpu);
+		nmi_before_entry(vcpu);
+	}
+	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending))
+		svm_events_inject(vcpu);
+	svm_regs_store(vcpu);
+	svm_enter(regs->gpr, svm->vmcb_hpa, svm->host_vmcb_hpa);
+	after_vmrun(svm->vmcb);
+	regs_forget_lazy(regs);
+	/* Nearly every exit needs these two. */
+	regs->gpr[REG_RAX] = svm->vmcb->rax;
+	regs->rip = svm->vmcb->rip;
+	regs_mark_available(regs, REG_RIP);
+	if (UNLIKELY((svm->vmcb->exit_int_info & EVENT_VALID) != 0))
+		svm_events_requeue(vcpu);
+}
+
+/* SDM: "Updating the Instruction Pointer"; the trap of a single step is due after each instruction. */
+static void skip_insn(struct vcpu *vcpu, unsigned bytes)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint64_t rip = rip_read(vcpu) + bytes;
+
+	if (UNLIKELY((vmcb->efer & EFER_LMA) == 0 || (vmcb->cs.attributes & (SEGMENT_L >> 4)) == 0))
+		rip = (uint32_t)rip;
+	rip_write(vcpu, rip);
+	vmcb->interrupt_shadow &= ~INTERRUPT_SHADOW;
+	vcpu->regs.available &= ~REG_BIT(REG_INTERRUPT_SHADOW);
+	if (UNLIKELY((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)) {
+		if ((vmcb->rflags & RFLAGS_TF) != 0)
+			events_raise_db(vcpu, DR6_BS);
+		rflags_write(vcpu, rflags_read(vcpu) & ~RFLAGS_RF);
+	}
+}
+
+static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_verdict verdict)
+{
+	unsigned bytes;
+
+	switch (verdict) {
+	case VERDICT_RESUME:
+		return;
+	case VERDICT_NEXT_INSN:
+		bytes = svm_insn_bytes(vcpu, exit);
+		if (bytes == 0 || bytes > 15)
+			break; /* another CPU has changed the instruction under us: nobody can tell its end */
+		skip_insn(vcpu, bytes);
+		return;
+	case VERDICT_FATAL:
+		break;
+	}
+	hv_dump_and_stop(vcpu, exit_kind_name(exit->kind), exit->raw_reason, exit->raw_info);
+}
+
+static bool end_trial(struct vcpu *vcpu, const struct exit_info *exit, struct failure *failure)
+{
+	atomic_store(&vcpu->in_guest, 0);
+	svm_stgi();
+	if (exit->kind == EXIT_CPUID)
+		return true;
+	format_string(failure->text, sizeof(failure->text),
+		      "CPU %u does not enter the guest: exit code 0x%llx, info 0x%llx 0x%llx", vcpu->index,
+		      (unsigned long long)exit->raw_reason, (unsigned long long)exit->raw_info[0],
+		      (unsigned long long)exit->raw_info[1]);
+	return false;
+}
+
+bool svm_run(struct vcpu *vcpu, struct failure *failure)
+{
+	struct exit_info exit;
+
+	svm_clgi();
+	if (!vcpu->trial)
+		apic_base_changed(vcpu, vcpu->apic_base);
+	for (;;) {
+		enter(vcpu);
+		svm_exit_decode(vcpu, &exit);
+		if (UNLIKELY(vcpu->trial))
+			return end_trial(vcpu, &exit, failure);
+		apply(vcpu, &exit, vmexit_handle(vcpu, &exit));
+	}
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control block as it is at the start: what is intercepted, and why, is here and in vmexit/msr.c's table. */
+#include "arch/svm/svm.h"
+
+#include "arch/x86/insn.h"
+#include "arch/x86/msr.h"
+#include "core/caps.h"
+#include "mm/layout.h"
+#include "vmexit/msr.h"
+
+#define MSRPM_PAGES 2u
+#define ASID_GUEST 1u
+#define ASID_STUB 2u
+
+/* APM volume 2: "MSR Intercepts": three ranges of 8,192 MSRs, two bits each. */
+static void trap_msrs(uint8_t *msrpm, uint32_t first, unsigned offset)
+{
+	for (uint32_t i = 0; i < 8192; i++) {
+		unsigned bit = (i & 3) * 2;
+		uint8_t *byte = &msrpm[offset + i / 4];
+
+		if (msr_traps_read(first + i))
+			*byte = (uint8_t)(*byte | 1u << bit);
+		if (msr_traps_write(first + i))
+			*byte = (uint8_t)(*byte | 2u << bit);
+	}
+}
+
+/* HLT; JMP to it. */
+static bool build_stub(struct vm *vm, struct pool *pool)
+{
+	static const uint8_t code[3] = { 0xf4, 0xeb, 0xfd };
+	struct page_table table;
+	bool changed = false;
+	uint8_t *page = pool_alloc(pool);
+
+	if (page == NULL || !page_table_init(&table, &vm->tdp.table.format, pool))
+		return false;
+	__builtin_memcpy(page, code, sizeof(code));
+	vm->stub_root = ptr_to_hpa(table.root);
+	return page_table_map(&table, 0, ptr_to_hpa(page), PAGE_BYTES, RIGHT_READ | RIGHT_EXEC, MEMTYPE_WB,
+			      &changed);
+}
+
+bool svm_vm_init(struct vm *vm, struct pool *pool)
+{
+	vm->msr_bitmap = pool_alloc_contiguous(pool, MSRPM_PAGES);
+	if (vm->msr_bitmap == NULL)
+		return false;
+	trap_msrs(vm->msr_bitmap, 0, 0);
+	trap_msrs(vm->msr_bitmap, 0xc0000000, 0x800);
+	trap_msrs(vm->msr_bitmap, 0xc0010000, 0x1000);
+	return build_stub(vm, pool);
+}
+
+bool svm_vcpu_alloc(struct vcpu *vcpu, struct pool *pool)
+{
+	struct svm_vcpu *svm = pool_alloc(pool);
+
+	vcpu->backend = svm;
+	if (svm == NULL)
+		return false;
+	svm->vmcb = pool_alloc(pool);
+	svm->host_vmcb = pool_alloc(pool);
+	svm->stub_vmcb = pool_alloc(pool);
+	svm->host_save_area = pool_alloc(pool);
+	if (svm->vmcb == NULL || svm->host_vmcb == NULL || svm->stub_vmcb == NULL || svm->host_save_area == NULL)
+		return false;
+	svm->vmcb_hpa = ptr_to_hpa(svm->vmcb);
+	svm->host_vmcb_hpa = ptr_to_hpa(svm->host_vmcb);
+	svm->stub_vmcb_hpa = ptr_to_hpa(svm->stub_vmcb);
+	return true;
+}
+
+void svm_set_intercepts(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->intercept_exceptions = svm->step ? UINT32_MAX & ~BIT32(VECTOR_NMI) : BIT32(VECTOR_SX);
+	vmcb->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID | INTERCEPT_INVD |
+			     INTERCEPT_INVLPGA | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
+	if (vcpu->events.nmi_blocked && !svm->step)
+		vmcb->intercept[0] |= INTERCEPT_IRET;
+	vmcb->intercept[1] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
+			     INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT;
+	vmcb_touch(vmcb, CLEAN_INTERCEPTS);
+}
+
+static void init_stub(struct vcpu *vcpu)
+{
+	struct vmcb *stub = svm_of(vcpu)->stub_vmcb;
+	const struct vmcb_segment code = { .attributes = 0x9b, .limit = 0xffff };
+	const struct vmcb_segment data = { .attributes = 0x93, .limit = 0xffff };
+
+	stub->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_SHUTDOWN;
+	stub->intercept[1] = INTERCEPT_VMRUN;
+	stub->asid = ASID_STUB;
+	stub->tlb_control = TLB_CONTROL_FLUSH_ALL;
+	stub->nested_control = NESTED_CONTROL_NP;
+	stub->nested_cr3 = vcpu->vm->stub_root.v;
+	stub->g_pat = svm_of(vcpu)->vmcb->g_pat;
+	stub->cs = code;
+	stub->ds = stub->es = stub->ss = stub->fs = stub->gs = data;
+	stub->ldtr.attributes = 0x82;
+	stub->tr.attributes = 0x8b;
+	stub->tr.limit = stub->ldtr.limit = stub->gdtr.limit = stub->idtr.limit = 0xffff;
+	stub->efer = EFER_SVME;
+	stub->cr0 = CR0_ET;
+	stub->rflags = RFLAGS_FIXED;
+	stub->dr6 = DR6_INIT;
+	stub->dr7 = DR7_INIT;
+}
+
+void svm_vcpu_init(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+
+	vmcb->msrpm_base = ptr_to_hpa(vcpu->vm->msr_bitmap).v;
+	vmcb->asid = ASID_GUEST;
+	vmcb->tlb_control = TLB_CONTROL_FLUSH_ALL;
+	vmcb->nested_control = NESTED_CONTROL_NP;
+	vmcb->nested_cr3 = ptr_to_hpa(vcpu->vm->tdp.table.root).v;
+	vmcb->g_pat = vcpu->cpu->saved.pat;
+	vmcb->dr6 = read_dr6();
+	vmcb->debugctl = 0;
+	vmcb->clean = 0;
+	svm_set_intercepts(vcpu);
+	/* STAR, SYSENTER and KernelGSBase are still the firmware's; segments come from the register cache. */
+	svm_vmsave(svm->vmcb_hpa);
+	svm_vmsave(svm->host_vmcb_hpa);
+	init_stub(vcpu);
+}
+
+/* What INIT does to the rest. PAT, MTRRs, SYSENTER and STAR keep their values. */
+void svm_vcpu_reset(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	svm_set_single_step(vcpu, false);
+	vmcb->dr6 = DR6_INIT;
+	vmcb->debugctl = 0;
+	vmcb->s_cet = 0;
+	vmcb->clean = 0;
+	svm_set_intercepts(vcpu);
+	svm_flush(vcpu);
+}
+
+void svm_flush(struct vcpu *vcpu)
+{
+	svm_of(vcpu)->vmcb->tlb_control = hv_caps.flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL;
+}
+
+void svm_set_tdp_root(struct vcpu *vcpu, hpa_t root)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	vmcb->nested_cr3 = root.v;
+	vmcb_touch(vmcb, CLEAN_NP);
+	svm_flush(vcpu);
+}

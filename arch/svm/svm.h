@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the AMD-V back end share. */
+#ifndef ARCH_SVM_SVM_H
+#define ARCH_SVM_SVM_H
+
+#include "arch/svm/vmcb.h"
+#include "core/vcpu.h"
+#include "mm/addr.h"
+#include "vmexit/exit.h"
+
+/* A vCPU's own state beyond the register cache. */
+struct svm_vcpu {
+	struct vmcb *vmcb;
+	struct vmcb *host_vmcb; /* VMSAVE of the host: FS, GS, TR, LDTR and their MSRs */
+	struct vmcb *stub_vmcb; /* the halt loop that waits for a SIPI */
+	void *host_save_area;   /* VM_HSAVE_PA, this CPU's alone */
+	hpa_t vmcb_hpa, host_vmcb_hpa, stub_vmcb_hpa;
+	bool step;	   /* a single step is under way */
+	bool step_guest_tf; /* the guest's own TF meanwhile */
+	uint64_t step_dr6;
+};
+
+static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
+{
+	return vcpu->backend;
+}
+
+/* regs.c */
+void svm_regs_fetch(struct vcpu *vcpu, enum reg reg);
+void svm_regs_store(struct vcpu *vcpu); /* all dirty ones, whose bits it clears */
+
+/* events.c */
+/* An exit that interrupted an event's delivery: queue it again. */
+void svm_events_requeue(struct vcpu *vcpu);
+/* Before the entry: what is pending into EVENTINJ. */
+void svm_events_inject(struct vcpu *vcpu);
+/* Pure: what EXITINTINFO says, mended. False: nothing to inject again. */
+bool svm_event_decode(uint64_t info, struct event *event);
+uint64_t svm_event_encode(const struct event *event, bool protected_mode);
+
+/* step.c */
+void svm_set_single_step(struct vcpu *vcpu, bool on);
+/* An intercepted exception during a step: *exit tells what it means. */
+void svm_step_exception(struct vcpu *vcpu, struct exit_info *exit);
+
+/* exit.c */
+void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit);
+/* Length of the instruction that exited, by NRIP or by decoding it; 0 if it is not there any more. */
+unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit);
+
+/* setup.c */
+bool svm_vm_init(struct vm *vm, struct pool *pool);
+bool svm_vcpu_alloc(struct vcpu *vcpu, struct pool *pool);
+void svm_vcpu_init(struct vcpu *vcpu);
+void svm_vcpu_reset(struct vcpu *vcpu);
+void svm_set_intercepts(struct vcpu *vcpu);
+void svm_flush(struct vcpu *vcpu);
+void svm_set_tdp_root(struct vcpu *vcpu, hpa_t root);
+
+/* run.c */
+bool svm_run(struct vcpu *vcpu, struct failure *failure);
+
+/* dump.c */
+void svm_dump(struct vcpu *vcpu);
+
+/* entry.asm: loads the GPRs, runs the guest, stores them. The first argument points to struct regs.gpr. */
+void svm_enter(uint64_t *gpr, hpa_t vmcb, hpa_t host_vmcb);
+
+static inline void svm_stgi(void)
+{
+	asm volatile("stgi" : : : "memory");
+}
+
+static inline void svm_clgi(void)
+{
+	asm volatile("clgi" : : : "memory");
+}
+
+static inline void svm_vmsave(hpa_t vmcb)
+{
+	asm volatile("vmsave %0" : : "a"(vmcb.v) : "memory");
+}
+
+#endif

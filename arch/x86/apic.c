@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/apic.h"
+
+#include "arch/x86/insn.h"
+
+#define PENDING_POLLS 100000u
+
+uint32_t apic_read(volatile uint8_t *page, uint32_t reg)
+{
+	return *(volatile uint32_t *)(page + reg);
+}
+
+void apic_write(volatile uint8_t *page, uint32_t reg, uint32_t value)
+{
+	*(volatile uint32_t *)(page + reg) = value;
+}
+
+static void wait_accepted(volatile uint8_t *page)
+{
+	for (uint32_t polls = 0; polls < PENDING_POLLS; polls++) {
+		if ((apic_read(page, APIC_ICR_LOW) & ICR_PENDING) == 0)
+			return;
+		cpu_pause();
+	}
+}
+
+bool apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id)
+{
+	uint32_t high;
+
+	switch (apic_mode(apic_base)) {
+	case APIC_DISABLED:
+		return false;
+	case APIC_X2APIC:
+		wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | ICR_MODE_NMI | ICR_ASSERT);
+		return true;
+	case APIC_XAPIC:
+		break;
+	}
+	wait_accepted(page);
+	high = apic_read(page, APIC_ICR_HIGH);
+	apic_write(page, APIC_ICR_HIGH, apic_id << 24);
+	apic_write(page, APIC_ICR_LOW, ICR_MODE_NMI | ICR_ASSERT);
+	wait_accepted(page);
+	apic_write(page, APIC_ICR_HIGH, high);
+	return true;
+}
+
+static void reset_write(bool x2apic, volatile uint8_t *page, uint32_t reg, uint32_t value)
+{
+	/* A register that this CPU does not have raises #GP in x2APIC mode and does nothing in the page. */
+	if (!x2apic)
+		apic_write(page, reg, value);
+	else if (!wrmsr_safe(MSR_X2APIC_BASE + (reg >> 4), value))
+		return;
+}
+
+static uint32_t isr_read(bool x2apic, volatile uint8_t *page, unsigned word)
+{
+	if (x2apic)
+		return (uint32_t)rdmsr(MSR_X2APIC_BASE + (APIC_ISR >> 4) + word);
+	return apic_read(page, APIC_ISR + 16 * word);
+}
+
+void apic_reset(uint64_t apic_base, volatile uint8_t *page)
+{
+	static const uint16_t lvt[] = { APIC_LVT_TIMER, APIC_LVT_THERMAL, APIC_LVT_PERF,
+					APIC_LVT_LINT0, APIC_LVT_LINT1,	  APIC_LVT_ERROR };
+	bool x2apic = apic_mode(apic_base) == APIC_X2APIC;
+
+	if (apic_mode(apic_base) == APIC_DISABLED)
+		return;
+	for (unsigned i = 0; i < ARRAY_COUNT(lvt); i++)
+		reset_write(x2apic, page, lvt[i], APIC_LVT_MASKED);
+	reset_write(x2apic, page, APIC_TIMER_INITIAL, 0);
+	reset_write(x2apic, page, APIC_TIMER_DIVIDE, 0);
+	reset_write(x2apic, page, APIC_TPR, 0);
+	/* Only an EOI takes a bit out of ISR: at most one for each vector. */
+	for (unsigned word = 0; word < 8; word++) {
+		for (unsigned count = 0; count < 32 && isr_read(x2apic, page, word) != 0; count++)
+			reset_write(x2apic, page, APIC_EOI, 0);
+	}
+	if (!x2apic) {
+		apic_write(page, APIC_DFR, APIC_DFR_FLAT);
+		apic_write(page, APIC_LDR, 0);
+	}
+	reset_write(x2apic, page, APIC_SVR, APIC_SVR_RESET);
+	reset_write(x2apic, page, APIC_ESR, 0);
+}

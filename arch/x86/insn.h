@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Instructions that C cannot say, one inline function each. Those that may fault on the guest's behalf end in
+ * _safe: the fault is turned into `false` by the exception table (core/exception.c).
+ */
+#ifndef ARCH_X86_INSN_H
+#define ARCH_X86_INSN_H
+
+#include "arch/x86/bits.h"
+#include "arch/x86/segment.h"
+
+struct cpuid_result {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid_result r;
+
+	asm volatile("cpuid"
+		     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+		     : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+/* This CPU's initial APIC ID: 32 bits where leaf 0xb has it. SDM: "CPUID—CPU Identification". */
+static inline uint32_t cpuid_apic_id(void)
+{
+	if (cpuid(0, 0).eax >= 0xb && cpuid(0xb, 0).ebx != 0)
+		return cpuid(0xb, 0).edx;
+	return cpuid(1, 0).ebx >> 24;
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t low, high;
+
+	asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+	asm volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/*
+ * An entry of the exception table says: a fault at the first label goes on at the second. Both are stored
+ * relative to their own place, which needs no relocation.
+ */
+#define EX_TABLE(from, to)                                                                         \
+	".pushsection .ex_table, \"a\"\n\t"                                                        \
+	".balign 4\n\t"                                                                            \
+	".long (" #from ") - .\n\t"                                                                \
+	".long (" #to ") - .\n\t"                                                                  \
+	".popsection\n\t"
+
+/* Returns false if the instruction raised #GP. */
+MUST_CHECK static inline bool rdmsr_safe(uint32_t msr, uint64_t *value)
+{
+	uint32_t low = 0, high = 0;
+	bool ok = false;
+
+	asm volatile("1: rdmsr\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" EX_TABLE(1b, 2b)
+		     : "+a"(low), "+d"(high), [ok] "+q"(ok)
+		     : "c"(msr));
+	*value = (uint64_t)high << 32 | low;
+	return ok;
+}
+
+MUST_CHECK static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
+{
+	bool ok = false;
+
+	asm volatile("1: wrmsr\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" EX_TABLE(1b, 2b)
+		     : [ok] "+q"(ok)
+		     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+		     : "memory");
+	return ok;
+}
+
+static inline uint64_t xgetbv(uint32_t index)
+{
+	uint32_t low, high;
+
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+	return (uint64_t)high << 32 | low;
+}
+
+MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
+{
+	bool ok = false;
+
+	asm volatile("1: xsetbv\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" EX_TABLE(1b, 2b)
+		     : [ok] "+q"(ok)
+		     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+		     : "memory");
+	return ok;
+}
+
+#define DEFINE_CR(reg)                                                                             \
+	static inline uint64_t read_##reg(void)                                                    \
+	{                                                                                          \
+		uint64_t value;                                                                    \
+		asm volatile("mov %%" #reg ", %0" : "=r"(value) : : "memory");                     \
+		return value;                                                                      \
+	}                                                                                          \
+	static inline void write_##reg(uint64_t value)                                             \
+	{                                                                                          \
+		asm volatile("mov %0, %%" #reg : : "r"(value) : "memory");                         \
+	}
+
+DEFINE_CR(cr0)
+DEFINE_CR(cr2)
+DEFINE_CR(cr3)
+DEFINE_CR(cr4)
+DEFINE_CR(cr8)
+DEFINE_CR(dr0)
+DEFINE_CR(dr1)
+DEFINE_CR(dr2)
+DEFINE_CR(dr3)
+DEFINE_CR(dr6)
+DEFINE_CR(dr7)
+#undef DEFINE_CR
+
+#define DEFINE_IO(suffix, type)                                                                    \
+	static inline type in##suffix(uint16_t port)                                               \
+	{                                                                                          \
+		type value;                                                                        \
+		asm volatile("in" #suffix " %1, %0" : "=a"(value) : "Nd"(port));                   \
+		return value;                                                                      \
+	}                                                                                          \
+	static inline void out##suffix(uint16_t port, type value)                                  \
+	{                                                                                          \
+		asm volatile("out" #suffix " %0, %1" : : "a"(value), "Nd"(port));                  \
+	}
+
+DEFINE_IO(b, uint8_t)
+DEFINE_IO(w, uint16_t)
+DEFINE_IO(l, uint32_t)
+#undef DEFINE_IO
+
+struct packed_table_register {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+static inline void load_gdt(struct table_register table)
+{
+	struct packed_table_register packed = { table.limit, table.base };
+
+	asm volatile("lgdt %0" : : "m"(packed));
+}
+
+static inline void load_idt(struct table_register table)
+{
+	struct packed_table_register packed = { table.limit, table.base };
+
+	asm volatile("lidt %0" : : "m"(packed));
+}
+
+static inline void load_tr(uint16_t selector)
+{
+	asm volatile("ltr %0" : : "r"(selector) : "memory");
+}
+
+static inline void load_ldt(uint16_t selector)
+{
+	asm volatile("lldt %0" : : "r"(selector) : "memory");
+}
+
+static inline void cpu_pause(void)
+{
+	asm volatile("pause");
+}
+
+/* All segment registers; CS by a far return. FS and GS bases become those of the descriptors, or 0. */
+static inline void load_selectors(uint16_t cs, uint16_t ss, uint16_t ds, uint16_t es, uint16_t fs, uint16_t gs)
+{
+	asm volatile("mov %w[ds], %%ds\n\t"
+		     "mov %w[es], %%es\n\t"
+		     "mov %w[fs], %%fs\n\t"
+		     "mov %w[gs], %%gs\n\t"
+		     "mov %w[ss], %%ss\n\t"
+		     "pushq %[cs]\n\t"
+		     "leaq 1f(%%rip), %%rax\n\t"
+		     "pushq %%rax\n\t"
+		     "lretq\n"
+		     "1:"
+		     :
+		     : [ds] "r"((uint64_t)ds), [es] "r"((uint64_t)es), [fs] "r"((uint64_t)fs),
+		       [gs] "r"((uint64_t)gs), [ss] "r"((uint64_t)ss), [cs] "r"((uint64_t)cs)
+		     : "rax", "memory");
+}
+
+static inline void invalidate_page(uint64_t address)
+{
+	asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	asm volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void wbinvd(void)
+{
+	asm volatile("wbinvd" : : : "memory");
+}
+
+static inline void cpu_halt(void)
+{
+	asm volatile("hlt" : : : "memory");
+}
+
+static inline void interrupts_disable(void)
+{
+	asm volatile("cli" : : : "memory");
+}
+
+/* Supervisor accesses to user pages are allowed between the two. SDM: "STAC", "CLAC". */
+static inline void stac(void)
+{
+	asm volatile("stac" : : : "memory");
+}
+
+static inline void clac(void)
+{
+	asm volatile("clac" : : : "memory");
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The two common globals: what this hypervisor offers on this machine, and what the CPU had when we came.
+ * Both are written by the boot CPU in CORE_PREPARE and constant from then on.
+ */
+#ifndef CORE_CAPS_H
+#define CORE_CAPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hv_caps {
+	bool vmx;	 /* else SVM */
+	bool cpuid_named; /* leaf 0x40000000 shows the name */
+	bool nrip_save;	 /* SVM: the CPU stores the next RIP */
+	bool decode_assists;
+	bool flush_by_asid;
+	bool vmcb_clean;
+	bool virtual_nmi; /* VMX virtual NMIs or SVM vNMI */
+	bool exec_only_pages;
+	bool huge_pages; /* 1 GiB pages in EPT or NPT */
+	bool host_huge_pages;
+	uint8_t tdp_levels;
+	uint8_t host_levels;
+	uint8_t maxphyaddr;
+	uint32_t asid_count;
+};
+
+struct host_values {
+	uint64_t efer;
+	uint64_t pat;
+	uint64_t xcr0;
+	uint64_t cr4; /* on the boot CPU, before anything was changed */
+	bool xsave;
+	bool smap;
+	bool smep;
+	bool umip;
+	uint8_t canonical_bits; /* 48 or 57: what the CPU can */
+	uint32_t cpuid_max;
+	uint32_t cpu_signature; /* CPUID.1:EAX, what EDX holds after INIT */
+};
+
+extern struct hv_caps hv_caps;
+extern struct host_values host_values;
+
+#endif

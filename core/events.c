@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/events.h"
+
+#include "core/vcpu.h"
+
+enum exception_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
+
+/* SDM: "Interrupt and Exception Classes" in "Interrupt 8—Double Fault Exception (#DF)". */
+static enum exception_class classify(const struct event *event)
+{
+	if (event->type != EVENT_EXCEPTION)
+		return CLASS_BENIGN;
+	switch (event->vector) {
+	case VECTOR_DE:
+	case VECTOR_TS:
+	case VECTOR_NP:
+	case VECTOR_SS:
+	case VECTOR_GP:
+	case VECTOR_CP:
+		return CLASS_CONTRIBUTORY;
+	case VECTOR_PF:
+	case VECTOR_VE:
+		return CLASS_PAGE_FAULT;
+	case VECTOR_DF:
+		return CLASS_DOUBLE_FAULT;
+	default:
+		return CLASS_BENIGN;
+	}
+}
+
+/* SDM: "Conditions for Generating a Double Fault". */
+static bool makes_double_fault(enum exception_class first, enum exception_class second)
+{
+	if (first == CLASS_CONTRIBUTORY)
+		return second == CLASS_CONTRIBUTORY;
+	if (first == CLASS_PAGE_FAULT)
+		return second == CLASS_CONTRIBUTORY || second == CLASS_PAGE_FAULT;
+	return false;
+}
+
+void events_raise(struct vcpu *vcpu, const struct event *event)
+{
+	struct event *pending = &vcpu->events.pending;
+	enum exception_class first, second;
+
+	if (!pending->valid) {
+		*pending = *event;
+		return;
+	}
+	first = classify(pending);
+	second = classify(event);
+	if (first == CLASS_DOUBLE_FAULT && second != CLASS_BENIGN) {
+		vcpu->events.triple_fault = true;
+		return;
+	}
+	if (makes_double_fault(first, second)) {
+		*pending = (struct event){
+			.valid = true, .has_error = true, .vector = VECTOR_DF, .type = EVENT_EXCEPTION
+		};
+		return;
+	}
+	/*
+	 * A benign pair: the second is delivered first, and the first happens again when its instruction is
+	 * executed again. An event that would not happen again (NMI) is not lost.
+	 */
+	if (pending->type == EVENT_NMI)
+		vcpu->events.nmi_pending = true;
+	*pending = *event;
+}
+
+void events_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error_code)
+{
+	struct event event = { .valid = true,
+			       .has_error = true,
+			       .vector = (uint8_t)vector,
+			       .type = EVENT_EXCEPTION,
+			       .error_code = error_code };
+
+	events_raise(vcpu, &event);
+}
+
+void events_raise_gp(struct vcpu *vcpu, uint32_t error_code)
+{
+	events_raise_error(vcpu, VECTOR_GP, error_code);
+}
+
+void events_raise_ud(struct vcpu *vcpu)
+{
+	struct event event = { .valid = true, .vector = VECTOR_UD, .type = EVENT_EXCEPTION };
+
+	events_raise(vcpu, &event);
+}
+
+void events_raise_pf(struct vcpu *vcpu, uint64_t address, uint32_t error_code)
+{
+	struct event event = { .valid = true,
+			       .has_error = true,
+			       .has_payload = true,
+			       .vector = VECTOR_PF,
+			       .type = EVENT_EXCEPTION,
+			       .error_code = error_code,
+			       .payload = address };
+
+	events_raise(vcpu, &event);
+}
+
+void events_raise_db(struct vcpu *vcpu, uint64_t dr6_bits)
+{
+	struct event event = { .valid = true,
+			       .has_payload = true,
+			       .vector = VECTOR_DB,
+			       .type = EVENT_EXCEPTION,
+			       .payload = dr6_bits };
+
+	events_raise(vcpu, &event);
+}
+
+void events_requeue(struct vcpu *vcpu, const struct event *event)
+{
+	vcpu->events.pending = *event;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is to be delivered to the guest at the next entry. One queue a vCPU: an event whose delivery an exit
+ * interrupted comes first, then an exception raised by a handler, then an NMI. External interrupts are the
+ * guest's own and never pass here, except when an exit interrupted their delivery.
+ */
+#ifndef CORE_EVENTS_H
+#define CORE_EVENTS_H
+
+#include "arch/x86/cr.h"
+
+struct vcpu;
+
+/* The numbers are those of VMX interruption types; SVM's EVENTINJ agrees where it has them. */
+enum event_type {
+	EVENT_EXTERNAL = 0,
+	EVENT_NMI = 2,
+	EVENT_EXCEPTION = 3,
+	EVENT_SOFT_INTERRUPT = 4,
+	EVENT_PRIVILEGED_SOFT_EXCEPTION = 5, /* INT1 */
+	EVENT_SOFT_EXCEPTION = 6,	     /* INT3, INTO */
+};
+
+struct event {
+	bool valid;
+	bool has_error;
+	bool has_payload; /* CR2 of #PF, DR6 bits of #DB: visible to the guest only at delivery */
+	uint8_t vector;
+	uint8_t insn_bytes; /* soft events: length of the instruction that raised it */
+	enum event_type type;
+	uint32_t error_code;
+	uint64_t payload;
+};
+
+struct events {
+	struct event pending;	   /* re-injection or exception */
+	bool nmi_pending;	   /* one is waiting to be delivered (they coalesce, as on the CPU) */
+	bool nmi_blocked;	   /* software's view where the CPU has no virtual NMIs (SVM) */
+	bool triple_fault;	   /* delivery has failed for good: shut down */
+};
+
+/* Combine a new exception with one that was being delivered. SDM: "Interrupt 8—Double Fault Exception (#DF)". */
+void events_raise(struct vcpu *vcpu, const struct event *event);
+
+/* Exceptions raised by handlers. RIP stays at the instruction. */
+void events_raise_ud(struct vcpu *vcpu);
+void events_raise_gp(struct vcpu *vcpu, uint32_t error_code);
+void events_raise_pf(struct vcpu *vcpu, uint64_t address, uint32_t error_code);
+void events_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error_code);
+/* A trap after a completed instruction; dr6 bits in DR6's own polarity (1 = happened). */
+void events_raise_db(struct vcpu *vcpu, uint64_t dr6_bits);
+
+/* The back end found, at an exit, that this event's delivery had not finished: deliver it again. */
+void events_requeue(struct vcpu *vcpu, const struct event *event);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/log.h"
+
+#include <stdarg.h>
+
+#include "arch/x86/insn.h"
+#include "arch/x86/uart.h"
+#include "core/format.h"
+#include "core/lock.h"
+
+#define RING_BYTES 16384u /* a power of two */
+#define LINE_BYTES 256u
+#define POLLS_PER_LINE 256u
+#define POLLS_SYNCHRONOUS 10000000u
+#define LOCK_TRIES_SYNCHRONOUS 100000u
+
+static const char prefix[] = "solovisor: ";
+
+static struct {
+	_Atomic(uint32_t) lock;
+	uint16_t port;
+	enum boot_log_level level;
+	bool synchronous;
+	uint32_t head; /* next byte to send; both count on, the index is their low bits */
+	uint32_t tail; /* next free byte */
+	uint32_t lost; /* lines that found the ring full */
+	char ring[RING_BYTES];
+} log_state;
+
+bool log_is_waiting;
+
+void log_init(uint16_t port, uint32_t baud, enum boot_log_level level)
+{
+	log_state.port = port;
+	log_state.level = level;
+	if (port != 0)
+		uart_init(port, baud);
+}
+
+/* In a panic another CPU may hold the lock for ever: then go on without it. */
+static void log_lock(void)
+{
+	if (!log_state.synchronous) {
+		lock_acquire(&log_state.lock);
+		return;
+	}
+	for (uint32_t tries = 0; tries < LOCK_TRIES_SYNCHRONOUS; tries++) {
+		if (lock_try(&log_state.lock))
+			return;
+		cpu_pause();
+	}
+}
+
+static void drain_locked(uint32_t polls)
+{
+	while (log_state.head != log_state.tail) {
+		if (uart_can_send(log_state.port))
+			uart_send(log_state.port, (uint8_t)log_state.ring[log_state.head++ % RING_BYTES]);
+		else if (polls-- == 0)
+			break;
+	}
+	log_is_waiting = log_state.head != log_state.tail;
+}
+
+static void append_line(const char *line, uint32_t bytes)
+{
+	if (log_state.port == 0) /* nobody reads: the newest lines stay */
+		log_state.head = log_state.tail + bytes > RING_BYTES ? log_state.tail + bytes - RING_BYTES : 0;
+	if (log_state.tail - log_state.head + bytes > RING_BYTES) {
+		log_state.lost++;
+		return;
+	}
+	for (uint32_t i = 0; i < bytes; i++)
+		log_state.ring[log_state.tail++ % RING_BYTES] = line[i];
+}
+
+void log_drain(uint32_t polls)
+{
+	if (log_state.port == 0 || !lock_try(&log_state.lock))
+		return;
+	drain_locked(polls);
+	lock_release(&log_state.lock);
+}
+
+void log_write(enum boot_log_level level, const char *format, ...)
+{
+	char line[LINE_BYTES];
+	va_list arguments;
+	uint32_t used;
+
+	if (level > log_state.level)
+		return;
+	used = (uint32_t)format_string(line, sizeof(line), "%s", prefix);
+	va_start(arguments, format);
+	used += (uint32_t)format_string_v(line + used, sizeof(line) - 2 - used, format, arguments);
+	va_end(arguments);
+	line[used++] = '\r';
+	line[used++] = '\n';
+	log_lock();
+	append_line(line, used);
+	if (log_state.port != 0)
+		drain_locked(log_state.synchronous ? POLLS_SYNCHRONOUS : POLLS_PER_LINE);
+	lock_release(&log_state.lock);
+}
+
+void log_set_synchronous(void)
+{
+	log_state.synchronous = true;
+	log_drain(POLLS_SYNCHRONOUS);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The log: whole lines into a ring, from there to the serial port as far as the UART takes bytes at once. An exit
+ * never waits for the UART: what does not go out now goes out with the next line or log_drain().
+ */
+#ifndef CORE_LOG_H
+#define CORE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "boot/boot_info.h"
+
+/* `port` 0: no serial output, the ring is kept all the same. */
+void log_init(uint16_t port, uint32_t baud, enum boot_log_level level);
+
+/* One line, without the newline; cut at 240 characters. */
+void log_write(enum boot_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define log_error(...) log_write(BOOT_LOG_ERROR, __VA_ARGS__)
+#define log_warn(...) log_write(BOOT_LOG_WARN, __VA_ARGS__)
+#define log_info(...) log_write(BOOT_LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(BOOT_LOG_DEBUG, __VA_ARGS__)
+
+/* Send what is waiting: for at most `polls` looks at a busy UART. */
+void log_drain(uint32_t polls);
+
+/* Bytes wait in the ring. Cheap: for the exit path. */
+extern bool log_is_waiting;
+
+/* From now on lines go out before log_write() returns, and locks are no longer waited for: for a panic. */
+void log_set_synchronous(void);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/regs.h"
+
+#include "core/panic.h"
+#include "core/vcpu.h"
+#include "core/vendor.h"
+
+struct regs *vcpu_regs(struct vcpu *vcpu)
+{
+	return &vcpu->regs;
+}
+
+void regs_fetch(struct vcpu *vcpu, enum reg reg)
+{
+	HV_ASSERT((vcpu->regs.dirty & REG_BIT(reg)) == 0);
+	vendor->regs_fetch(vcpu, reg);
+	regs_mark_available(&vcpu->regs, reg);
+}
+
+static inline void need(struct vcpu *vcpu, enum reg reg)
+{
+	if (UNLIKELY(!regs_is_available(&vcpu->regs, reg)))
+		regs_fetch(vcpu, reg);
+}
+
+uint64_t gpr_read_raw(struct vcpu *vcpu, unsigned index)
+{
+	HV_ASSERT(index < REG_GPR_COUNT);
+	need(vcpu, (enum reg)index);
+	return vcpu->regs.gpr[index];
+}
+
+void gpr_write_raw(struct vcpu *vcpu, unsigned index, uint64_t value)
+{
+	HV_ASSERT(index < REG_GPR_COUNT);
+	vcpu->regs.gpr[index] = value;
+	regs_mark_dirty(&vcpu->regs, (enum reg)index);
+}
+
+uint64_t gpr_read(struct vcpu *vcpu, unsigned index)
+{
+	uint64_t value = gpr_read_raw(vcpu, index);
+
+	return mode_is_64bit(vcpu) ? value : (uint32_t)value;
+}
+
+void gpr_write(struct vcpu *vcpu, unsigned index, uint64_t value)
+{
+	gpr_write_raw(vcpu, index, mode_is_64bit(vcpu) ? value : (uint32_t)value);
+}
+
+/* The registers that are one value in the cache: a reader and a writer each. */
+#define DEFINE_ACCESSORS(type, name, field, reg)                                                   \
+	type name##_read(struct vcpu *vcpu)                                                        \
+	{                                                                                          \
+		need(vcpu, reg);                                                                   \
+		return vcpu->regs.field;                                                           \
+	}                                                                                          \
+	void name##_write(struct vcpu *vcpu, type value)                                           \
+	{                                                                                          \
+		vcpu->regs.field = value;                                                          \
+		regs_mark_dirty(&vcpu->regs, reg);                                                 \
+	}
+
+DEFINE_ACCESSORS(uint64_t, rip, rip, REG_RIP)
+DEFINE_ACCESSORS(uint64_t, rflags, rflags, REG_RFLAGS)
+DEFINE_ACCESSORS(uint64_t, cr0, cr0, REG_CR0)
+DEFINE_ACCESSORS(uint64_t, cr2, cr2, REG_CR2)
+DEFINE_ACCESSORS(uint64_t, cr3, cr3, REG_CR3)
+DEFINE_ACCESSORS(uint64_t, cr4, cr4, REG_CR4)
+DEFINE_ACCESSORS(uint64_t, efer, efer, REG_EFER)
+DEFINE_ACCESSORS(uint64_t, dr7, dr7, REG_DR7)
+DEFINE_ACCESSORS(uint32_t, interrupt_shadow, interrupt_shadow, REG_INTERRUPT_SHADOW)
+DEFINE_ACCESSORS(struct table_register, gdtr, gdtr, REG_GDTR)
+DEFINE_ACCESSORS(struct table_register, idtr, idtr, REG_IDTR)
+
+const uint64_t *pdptr_read(struct vcpu *vcpu)
+{
+	need(vcpu, REG_PDPTR);
+	return vcpu->regs.pdptr;
+}
+
+void pdptr_write(struct vcpu *vcpu, const uint64_t pdptr[4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		vcpu->regs.pdptr[i] = pdptr[i];
+	regs_mark_dirty(&vcpu->regs, REG_PDPTR);
+}
+
+const struct segment *segment_read(struct vcpu *vcpu, enum segment_index index)
+{
+	HV_ASSERT((unsigned)index < SEGMENT_COUNT);
+	need(vcpu, (enum reg)(REG_SEGMENTS + (unsigned)index));
+	return &vcpu->regs.segments[index];
+}
+
+void segment_write(struct vcpu *vcpu, enum segment_index index, const struct segment *segment)
+{
+	HV_ASSERT((unsigned)index < SEGMENT_COUNT);
+	vcpu->regs.segments[index] = *segment;
+	regs_mark_dirty(&vcpu->regs, (enum reg)(REG_SEGMENTS + (unsigned)index));
+}
+
+unsigned cpl_read(struct vcpu *vcpu)
+{
+	return segment_dpl(segment_read(vcpu, SEGMENT_SS));
+}
+
+bool mode_is_64bit(struct vcpu *vcpu)
+{
+	return (efer_read(vcpu) & EFER_LMA) != 0 && (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_L) != 0;
+}
+
+unsigned mode_code_bytes(struct vcpu *vcpu)
+{
+	if (mode_is_64bit(vcpu))
+		return 8;
+	if ((cr0_read(vcpu) & CR0_PE) == 0 || (rflags_read(vcpu) & RFLAGS_VM) != 0)
+		return 2;
+	return (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_DB) != 0 ? 4 : 2;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The core's entry point, called by the loader on its transition tables with interrupts off. */
+#ifndef CORE_START_H
+#define CORE_START_H
+
+#include "boot/boot_info.h"
+
+uint64_t core_entry(uint64_t request, struct boot_info *info, struct boot_cpu_context *context);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes to the xAPIC page, which is read-only to the guest where INIT and SIPI must be seen (AMD-V). */
+#ifndef VMEXIT_APIC_ACCESS_H
+#define VMEXIT_APIC_ACCESS_H
+
+#include "vmexit/exit.h"
+
+/* The guest wrote to the page: decode, EOI first, and execute on the APIC. */
+enum exit_verdict apic_write_exit(struct vcpu *vcpu, gpa_t gpa);
+/* One register write, already decoded. */
+void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value);
+/* Whether an address is in this CPU's APIC page while it is trapped. */
+bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa);
+/* The guest has written IA32_APIC_BASE, or starts: follow with mapping and protection. */
+void apic_base_changed(struct vcpu *vcpu, uint64_t apic_base);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* INIT and SIPI: the state of a CPU after them, and who gets them. */
+#ifndef VMEXIT_INIT_SIPI_H
+#define VMEXIT_INIT_SIPI_H
+
+#include "vmexit/exit.h"
+
+/* VT-x: the CPU has received them while in the guest. */
+enum exit_verdict init_exit(struct vcpu *vcpu);
+enum exit_verdict sipi_exit(struct vcpu *vcpu, uint8_t vector);
+
+/* Take what vcpu->startup holds (AMD-V). */
+void startup_apply(struct vcpu *vcpu);
+
+/*
+ * A write to the interrupt command register, trapped (AMD-V): destination in bits 63:32 as x2APIC has it. INIT and SIPI
+ * are carried in software, an NMI is recorded. True: the write is to be executed on the hardware as well.
+ */
+MUST_CHECK bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr);
+
+#endif

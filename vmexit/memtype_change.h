@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* When the guest changes its MTRRs: EPT types follow once the change is finished. */
+#ifndef VMEXIT_MEMTYPE_CHANGE_H
+#define VMEXIT_MEMTYPE_CHANGE_H
+
+#include "vmexit/exit.h"
+
+/* The guest has written an MTRR (already executed on the hardware), or cleared CR0.CD. */
+void memtype_mtrr_written(struct vcpu *vcpu, uint32_t msr);
+void memtype_caching_enabled(struct vcpu *vcpu);
+
+#endif

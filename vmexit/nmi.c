@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmexit/nmi.h"
+
+#include "arch/x86/insn.h"
+#include "core/kick.h"
+#include "core/panic.h"
+#include "core/vendor.h"
+#include "vmexit/init_sipi.h"
+#include "vmexit/step.h"
+
+enum exit_verdict nmi_exit(struct vcpu *vcpu)
+{
+	vcpu->cpu->nmi_count++;
+	return VERDICT_RESUME; /* looked at before the entry, with those that came while the host ran */
+}
+
+/*
+ * The exit is before the IRET: NMIs stay blocked until it is done, so let it execute alone.
+ * APM: "IRET Intercept" in "Instruction Intercepts".
+ */
+enum exit_verdict iret_exit(struct vcpu *vcpu)
+{
+	step_begin(vcpu, STEP_IRET, (gpa_t){ 0 });
+	return VERDICT_RESUME;
+}
+
+static void act(struct vcpu *vcpu)
+{
+	struct cpu *cpu = vcpu->cpu;
+	uint64_t count = cpu->nmi_count;
+	uint32_t arrivals = (uint32_t)(count - cpu->nmi_handled), reasons;
+	bool guest_nmi;
+
+	cpu->nmi_handled = count;
+	guest_nmi = kick_take(&vcpu->kick, arrivals, rdtsc(), &reasons);
+	if ((reasons & KICK_STOP) != 0)
+		hv_stop_cpu();
+	if ((reasons & KICK_TLB_FLUSH) != 0)
+		vendor->flush_tdp(vcpu);
+	if ((reasons & KICK_ACTIVITY) != 0)
+		startup_apply(vcpu);
+	if (guest_nmi && vcpu->activity == ACTIVITY_RUNNING)
+		vcpu->events.nmi_pending = true;
+}
+
+void nmi_before_entry(struct vcpu *vcpu)
+{
+	const struct cpu *cpu = vcpu->cpu;
+
+	/* First say that the guest runs, then look: who sets a reason and sees 0 need not wait for us. */
+	atomic_store(&vcpu->in_guest, 1);
+	while (UNLIKELY(cpu->nmi_count != cpu->nmi_handled || atomic_load(&vcpu->kick.reasons) != 0)) {
+		atomic_store(&vcpu->in_guest, 0);
+		act(vcpu);
+		atomic_store(&vcpu->in_guest, 1);
+	}
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmexit/simple.h"
+
+#include "arch/x86/insn.h"
+
+/* The CPU has checked CR4.OSXSAVE and the privilege level; index and value are the hardware's to judge. */
+enum exit_verdict xsetbv_exit(struct vcpu *vcpu)
+{
+	uint64_t value = (uint32_t)gpr_read_raw(vcpu, REG_RAX) | gpr_read_raw(vcpu, REG_RDX) << 32;
+
+	if (!xsetbv_safe((uint32_t)gpr_read_raw(vcpu, REG_RCX), value)) {
+		events_raise_gp(vcpu, 0);
+		return VERDICT_RESUME;
+	}
+	return VERDICT_NEXT_INSN;
+}
+
+/* INVD would also throw away what the hypervisor has written: write it back instead. */
+enum exit_verdict invd_exit(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	wbinvd();
+	return VERDICT_NEXT_INSN;
+}
+
+enum exit_verdict virtualization_insn_exit(struct vcpu *vcpu)
+{
+	events_raise_ud(vcpu);
+	return VERDICT_RESUME;
+}
+
+/* Intercepted only for a reason that has its own kind; what is left goes back to the guest. */
+enum exit_verdict exception_exit(struct vcpu *vcpu, const struct exit_info *exit)
+{
+	struct event event = { .valid = true,
+			       .has_error = exit->exception.has_error,
+			       .has_payload = exit->exception.vector == VECTOR_PF ||
+					      exit->exception.vector == VECTOR_DB,
+			       .vector = exit->exception.vector,
+			       .type = EVENT_EXCEPTION,
+			       .error_code = exit->exception.error_code,
+			       .payload = exit->exception.payload };
+
+	events_raise(vcpu, &event);
+	return VERDICT_RESUME;
+}

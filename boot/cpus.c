@@ -223,6 +223,18 @@ static EFI_STATUS cpus_efi_status(uint64_t status)
 	}
 }
 
+/* The core may have named the CPU itself. */
+static EFI_STATUS cpus_report_refusal(uint32_t number, uint64_t status,
+				      const struct boot_info *info)
+{
+	const char *text = cpus_status_text(status, info);
+	EFI_STATUS result = cpus_efi_status(status);
+
+	if (__builtin_memcmp(text, "CPU ", 4) == 0)
+		return report_failure(result, "%s", text);
+	return report_failure(result, "CPU %u: %s", number, text);
+}
+
 static struct cpus *cpus_prepare(struct boot_info *info)
 {
 	struct cpus *cpus = firmware_allocate(cpus_bytes(info->cpu_count));
@@ -250,9 +262,7 @@ static EFI_STATUS cpus_report_abort(struct cpus *cpus)
 	const struct cpu_slot *slot = &cpus->slots[decider];
 
 	if (barrier_verdict(&cpus->barrier) == BARRIER_FAILED && decider != 0)
-		return report_failure(cpus_efi_status(slot->status), "CPU %u: %s",
-				      cpus_number(cpus, decider),
-				      cpus_status_text(slot->status, &slot->info));
+		return cpus_report_refusal(cpus_number(cpus, decider), slot->status, &slot->info);
 	if (barrier_verdict(&cpus->barrier) == BARRIER_FAILED)
 		return report_failure(
 			EFI_UNSUPPORTED,
@@ -298,8 +308,7 @@ static EFI_STATUS cpus_start_all(struct cpus *cpus, struct boot_info *info)
 	EFI_STATUS status;
 
 	if (core_status != CORE_OK)
-		return report_failure(cpus_efi_status(core_status), "CPU %u: %s", cpus->boot_number,
-				      cpus_status_text(core_status, info));
+		return cpus_report_refusal(cpus->boot_number, core_status, info);
 	status = cpus_start_others(cpus);
 	if (EFI_ERROR(status)) {
 		core_call(CORE_CPU_DISABLE, info, &context);

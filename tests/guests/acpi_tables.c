@@ -298,8 +298,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	ZeroMem((void *)address, sizeof(struct tables));
 	cpus = read_apic_ids(ids);
 	fill_tables((struct tables *)address, ids, cpus);
-	status = BS->InstallConfigurationTable(&acpi_20_guid,
-					       &((struct tables *)address)->rsdp);
+	status = BS->InstallConfigurationTable(&acpi_20_guid, &((struct tables *)address)->rsdp);
 	Print(L"ACPI: tables for %d CPUs at 0x%lx: %r\n", cpus, address, status);
 	if (EFI_ERROR(status))
 		return status;

@@ -21,15 +21,34 @@ static bool use_smap;
 
 uint8_t *guest_copy_window = (uint8_t *)LAYOUT_GUEST;
 
+/* The largest range that starts below 4 GiB, and the largest one above. */
+static struct gva_window walk_window = { .virt = &guest_copy_window };
+
 void guest_copy_use_smap(bool use)
 {
 	use_smap = use;
+	walk_window.smap = use;
+}
+
+static void update_walk_window(void)
+{
+	walk_window.bytes[0] = walk_window.bytes[1] = 0;
+	for (unsigned i = 0; i < range_count; i++) {
+		unsigned which = ranges[i].base >> 32 != 0;
+		uint64_t bytes = ranges[i].end - ranges[i].base;
+
+		if (bytes > walk_window.bytes[which]) {
+			walk_window.base[which] = ranges[i].base;
+			walk_window.bytes[which] = bytes;
+		}
+	}
 }
 
 void guest_copy_reset(void)
 {
 	range_count = 0;
 	last_hit = 0;
+	update_walk_window();
 }
 
 bool guest_copy_range(unsigned index, uint64_t *base, uint64_t *end)
@@ -85,13 +104,15 @@ bool guest_copy_add_ram(uint64_t base, uint64_t bytes)
 	uint64_t hv_base = layout_reservation().v;
 	uint64_t hv_end = hv_base + layout_reservation_bytes();
 	uint64_t end;
+	bool ok;
 
 	if (base >= LAYOUT_GUEST_MAX)
 		return true;
 	end = base + lower_of(bytes, LAYOUT_GUEST_MAX - base);
-	if (!insert_range(base, lower_of(end, hv_base)))
-		return false;
-	return insert_range(higher_of(base, hv_end), end);
+	ok = insert_range(base, lower_of(end, hv_base)) &&
+	     insert_range(higher_of(base, hv_end), end);
+	update_walk_window();
+	return ok;
 }
 
 static bool is_in(unsigned index, uint64_t address, uint64_t bytes)
@@ -204,4 +225,5 @@ static bool exchange_entry(void *context, gpa_t gpa, unsigned bytes, uint64_t ol
 const struct gva_reader guest_copy_reader = {
 	.read = read_entry,
 	.exchange = exchange_entry,
+	.window = &walk_window,
 };

@@ -22,7 +22,7 @@ MUST_CHECK bool guest_copy_out(gpa_t to, const void *from, uint64_t bytes);
 /* Whether the CPU has SMAP and the host's CR4 has it on; off until said. */
 void guest_copy_use_smap(bool use);
 
-/* The RAM ranges in order of address, the reservation cut out. False: there is no range `index`. */
+/* The RAM ranges (whole pages) in order of address, the reservation cut out. False: there is no range `index`. */
 bool guest_copy_range(unsigned index, uint64_t *base, uint64_t *end);
 
 /* Where guest memory is mapped: LAYOUT_GUEST; tests point it to an array. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One function reads tables with 8-byte entries (PAE, 4 and 5 levels), one those with 4-byte entries. Both leave
- * what they met in a struct walk; rights and accessed bits are decided afterwards from the combined entries.
+ * what they met in a struct walk; rights and accessed bits are decided afterwards from the combined entries. In
+ * front of them a short cut for 4 levels takes the walks that have nothing special, and leaves all else to them.
  */
 #include "mm/gva_walk.h"
 
 #include <stddef.h>
 
 #include "arch/x86/cr.h"
+#include "arch/x86/insn.h"
 
 #define ENTRY_P BIT64(0)
 #define ENTRY_RW BIT64(1)
@@ -17,6 +19,8 @@
 #define ENTRY_PS BIT64(7)
 #define ENTRY_KEY BITS64(62, 59)
 #define ENTRY_NX BIT64(63)
+
+#define HUGE_PAGE_SHIFT 30u
 
 #define PDPTE_RESERVED (BITS64(2, 1) | BITS64(8, 5))
 /* A large page has reserved bits between its PAT bit (12) and its address. */
@@ -208,11 +212,13 @@ static bool key_forbids(const struct paging_role *role, const struct walk *walk,
 	return (rights & 1) || ((rights & 2) && (access & ACCESS_WRITE) && write_counts);
 }
 
-static bool fetch_forbidden(const struct paging_role *role, const struct walk *walk, unsigned access)
+/* `all` and `any`: as in struct walk. */
+static inline bool fetch_forbidden(const struct paging_role *role, unsigned access, uint64_t all,
+				   uint64_t any)
 {
-	bool user_page = walk->all & ENTRY_US;
+	bool user_page = all & ENTRY_US;
 
-	if (walk->any & ENTRY_NX)
+	if (any & ENTRY_NX)
 		return true;
 	if (is_user_access(access))
 		return !user_page;
@@ -220,10 +226,10 @@ static bool fetch_forbidden(const struct paging_role *role, const struct walk *w
 }
 
 /* SDM: "Determination of Access Rights". */
-static bool data_forbidden(const struct paging_role *role, const struct walk *walk, unsigned access)
+static inline bool data_forbidden(const struct paging_role *role, unsigned access, uint64_t all)
 {
-	bool user_page = walk->all & ENTRY_US;
-	bool no_write = (access & ACCESS_WRITE) && !(walk->all & ENTRY_RW);
+	bool user_page = all & ENTRY_US;
+	bool no_write = (access & ACCESS_WRITE) && !(all & ENTRY_RW);
 
 	if (is_user_access(access))
 		return !user_page || no_write;
@@ -234,8 +240,9 @@ static bool data_forbidden(const struct paging_role *role, const struct walk *wa
 
 static enum outcome check_rights(const struct paging_role *role, unsigned access, struct walk *walk)
 {
-	bool forbidden = access & ACCESS_FETCH ? fetch_forbidden(role, walk, access) :
-						 data_forbidden(role, walk, access);
+	bool forbidden = access & ACCESS_FETCH ?
+				 fetch_forbidden(role, access, walk->all, walk->any) :
+				 data_forbidden(role, access, walk->all);
 	uint64_t fault = 0;
 
 	if (UNLIKELY(role->cr4 & (CR4_PKE | CR4_PKS)) && key_forbids(role, walk, access))
@@ -288,6 +295,99 @@ static enum outcome walk_once(const struct paging_role *role, const struct gva_r
 	return outcome;
 }
 
+/* --- the fast path -------------------------------------------------------------------------------- */
+
+static inline bool window_has(const struct gva_window *window, uint64_t gpa)
+{
+	return gpa - window->base[0] < window->bytes[0] || gpa - window->base[1] < window->bytes[1];
+}
+
+/* What the fast path found; no address of a local is taken on the way. */
+struct fast_walk {
+	uint64_t all, any, entry;
+	unsigned shift; /* of the page */
+};
+
+/*
+ * The entries of a 4-level walk, through the window. Nothing is checked on the way: an entry that is not present or
+ * otherwise bad leads to some other place in RAM at worst, and is_plain() then refuses the whole.
+ */
+static inline struct fast_walk fast_entries(const struct gva_window *window, uint64_t address_bits,
+					    uint64_t gva, uint64_t table)
+{
+	struct fast_walk walk = { .all = ~UINT64_C(0), .shift = PAGE_SHIFT + 9 * 3 };
+	const uint8_t *virt = *window->virt;
+
+	for (;; walk.shift -= 9) {
+		uint64_t at = (table & address_bits) + ((gva >> walk.shift & 0x1ff) << 3);
+
+		if (UNLIKELY(!window_has(window, at)))
+			return (struct fast_walk){ .all = 0 };
+		table = *(const volatile uint64_t *)(const void *)(virt + at);
+		walk.all &= table;
+		walk.any |= table;
+		if ((table & ENTRY_PS) || walk.shift == PAGE_SHIFT)
+			break;
+	}
+	walk.entry = table;
+	return walk;
+}
+
+static inline bool is_plain_large_page(const struct paging_role *role, struct fast_walk walk)
+{
+	uint64_t offset_bits = BIT64(walk.shift) - 1;
+
+	return walk.shift <= HUGE_PAGE_SHIFT && (walk.shift < HUGE_PAGE_SHIFT || role->huge_pages) &&
+	       !(walk.entry & offset_bits & ~BITS64(PAGE_SHIFT, 0));
+}
+
+/* Whether everything is as it mostly is: present, no reserved bit, allowed, accessed and dirty bits set. */
+static inline bool is_plain(const struct paging_role *role, unsigned access, uint64_t reserved,
+			    struct fast_walk walk)
+{
+	if ((walk.all & (ENTRY_P | ENTRY_A)) != (ENTRY_P | ENTRY_A) || (walk.any & reserved))
+		return false;
+	if (walk.shift > PAGE_SHIFT && !is_plain_large_page(role, walk))
+		return false;
+	if (access & ACCESS_FETCH)
+		return !fetch_forbidden(role, access, walk.all, walk.any);
+	if ((access & ACCESS_WRITE) && !(walk.entry & ENTRY_D))
+		return false;
+	return !(role->cr4 & (CR4_PKE | CR4_PKS)) && !data_forbidden(role, access, walk.all);
+}
+
+/* True: translated. False: nothing is decided, the careful walk has to say what it is. */
+static inline bool walk_fast(const struct paging_role *role, const struct gva_window *window,
+			     uint64_t gva, unsigned access, struct gva_result *result)
+{
+	uint64_t address_bits = BITS64(role->maxphyaddr - 1, PAGE_SHIFT);
+	uint64_t reserved = BITS64(51, PAGE_SHIFT) & ~address_bits;
+	struct fast_walk walk;
+	uint64_t offset_bits;
+
+	if (!(role->efer & EFER_NXE))
+		reserved |= ENTRY_NX;
+	if (window->smap)
+		stac();
+	walk = fast_entries(window, address_bits, gva, role->cr3);
+	if (window->smap)
+		clac();
+	if (UNLIKELY(!is_plain(role, access, reserved, walk)))
+		return false;
+	offset_bits = BIT64(walk.shift) - 1;
+	result->page_bytes = offset_bits + 1;
+	result->gpa.v = (walk.entry & address_bits & ~offset_bits) | (gva & offset_bits);
+	return true;
+}
+
+static inline bool is_fast(const struct paging_role *role, const struct gva_reader *reader, unsigned access)
+{
+	return reader->window != NULL && (role->cr0 & CR0_PG) && (role->efer & EFER_LMA) &&
+	       !(role->cr4 & CR4_LA57) && !(access & ACCESS_PEEK);
+}
+
+/* --- the careful walk ------------------------------------------------------------------------------ */
+
 /* SDM: "Page-Fault Exceptions", the error code. */
 static uint32_t error_code(const struct paging_role *role, unsigned access, uint32_t fault)
 {
@@ -303,15 +403,13 @@ static uint32_t error_code(const struct paging_role *role, unsigned access, uint
 	return (uint32_t)code;
 }
 
-bool gva_walk(const struct paging_role *role, const struct gva_reader *reader, gva_t gva,
-	      unsigned access, struct gva_result *result)
+static __attribute__((noinline)) bool walk_carefully(const struct paging_role *role, const struct gva_reader *reader, gva_t gva,
+			   unsigned access, struct gva_result *result)
 {
 	enum outcome outcome;
 	struct walk walk;
 	unsigned tries = 0;
 
-	result->error_code = 0;
-	result->no_memory = false;
 	if (UNLIKELY(!(role->cr0 & CR0_PG))) {
 		result->gpa.v = (uint32_t)gva.v;
 		result->page_bytes = PAGE_BYTES;
@@ -329,4 +427,15 @@ bool gva_walk(const struct paging_role *role, const struct gva_reader *reader, g
 	if (outcome == WALK_FAULT)
 		result->error_code = error_code(role, access, walk.fault);
 	return false;
+}
+
+bool gva_walk(const struct paging_role *role, const struct gva_reader *reader, gva_t gva,
+	      unsigned access, struct gva_result *result)
+{
+	result->error_code = 0;
+	result->no_memory = false;
+	if (LIKELY(is_fast(role, reader, access)) &&
+	    LIKELY(walk_fast(role, reader->window, gva.v, access, result)))
+		return true;
+	return walk_carefully(role, reader, gva, access, result);
 }

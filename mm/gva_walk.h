@@ -25,12 +25,24 @@ struct paging_role {
 #define ACCESS_IMPLICIT BIT32(3) /* of a descriptor table and the like: supervisor whatever the CPL, AC ignored */
 #define ACCESS_PEEK BIT32(4)	 /* no rights are checked, no accessed and dirty bits are set: for debugger and dumps */
 
+/*
+ * RAM that the walker may read directly, at *virt + gpa: the common case, a 64-bit walk with nothing to report and
+ * no bit to set, then costs no call at all. Two ranges, as PCs have most of their RAM below and above 4 GiB.
+ */
+#define GVA_WINDOW_RANGES 2u
+struct gva_window {
+	uint8_t *const *virt;
+	uint64_t base[GVA_WINDOW_RANGES], bytes[GVA_WINDOW_RANGES]; /* whole pages */
+	bool smap; /* it takes STAC to read there */
+};
+
 /* How the walker reaches table entries in guest-physical memory. Both return false if there is no memory. */
 struct gva_reader {
 	void *context;
 	bool (*read)(void *context, gpa_t gpa, unsigned bytes, uint64_t *value);
 	/* Replace `old` by `new` if it is still there; *same says whether it was. */
 	bool (*exchange)(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new, bool *same);
+	const struct gva_window *window; /* NULL: only by read() */
 };
 
 struct gva_result {

@@ -9,6 +9,7 @@
 
 #include "core/caps.h"
 #include "core/string.h"
+#include "core/vendor.h"
 #include "mm/guest_copy.h"
 #include "vmexit/guest_memory.h"
 
@@ -428,6 +429,16 @@ static void commit_gprs(struct task_switch *ts)
 			  get(ts->state, tss->gprs + i * tss->width, tss->width) | upper);
 }
 
+static void commit_cr3(struct task_switch *ts)
+{
+	if (!ts->load_cr3)
+		return;
+	cr3_write(ts->vcpu, get(ts->state, ts->new->cr3, 4));
+	if (ts->load_pdptr)
+		pdptr_write(ts->vcpu, ts->pdptr);
+	vendor->flush_linear(ts->vcpu);
+}
+
 static void commit_registers(struct task_switch *ts)
 {
 	struct vcpu *vcpu = ts->vcpu;
@@ -435,10 +446,7 @@ static void commit_registers(struct task_switch *ts)
 	ts->new_tr.rights |= TYPE_TSS_BUSY;
 	segment_write(vcpu, SEGMENT_TR, &ts->new_tr);
 	cr0_write(vcpu, cr0_read(vcpu) | CR0_TS);
-	if (ts->load_cr3)
-		cr3_write(vcpu, get(ts->state, ts->new->cr3, 4));
-	if (ts->load_pdptr)
-		pdptr_write(vcpu, ts->pdptr);
+	commit_cr3(ts);
 	commit_flags(ts);
 	rip_write(vcpu, get(ts->state, ts->new->ip, ts->new->width));
 	commit_gprs(ts);

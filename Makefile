@@ -52,7 +52,8 @@ CORE_LDFLAGS := -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack -
 
 EFI_LIBDIR = $(firstword $(dir $(wildcard /usr/lib/crt0-efi-x86_64.o \
 	/usr/lib/x86_64-linux-gnu/gnuefi/crt0-efi-x86_64.o)) /usr/lib/)
-EFI_LDFLAGS = -nostdlib -shared -Bsymbolic -z nocombreloc -z defs -z noexecstack \
+# A compiler may call memcmp whatever the source says, and gnu-efi has it under another name.
+EFI_LDFLAGS = --defsym=memcmp=CompareMem -nostdlib -shared -Bsymbolic -z nocombreloc -z defs -z noexecstack \
 	--build-id=none --no-warn-rwx-segments -T $(EFI_LIBDIR)elf_x86_64_efi.lds -L $(EFI_LIBDIR) \
 	-L /usr/lib
 EFI_SECTIONS := $(addprefix -j ,.text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* \

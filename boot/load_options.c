@@ -12,9 +12,16 @@ static uint16_t load_options_u16(const uint8_t *bytes)
 	return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
+/* A line's end, as a file written by the Shell brings it along, separates words like any blank. */
+static bool load_options_is_line_end(uint16_t unit)
+{
+	return unit == '\r' || unit == '\n';
+}
+
 static bool load_options_is_text_unit(uint16_t unit)
 {
-	return (unit >= 0x20 && unit != 0x7f && unit < 0xfff0) || unit == '\t';
+	return (unit >= 0x20 && unit != 0x7f && unit < 0xfff0) || unit == '\t' ||
+	       load_options_is_line_end(unit);
 }
 
 /*
@@ -55,6 +62,8 @@ static enum load_options_kind load_options_decode_wide(const uint8_t *data, size
 		units[i] = load_options_u16(data + 2 * i);
 		if (!load_options_is_text_unit(units[i]))
 			return LOAD_OPTIONS_BINARY;
+		if (load_options_is_line_end(units[i]))
+			units[i] = ' ';
 	}
 	/* One byte of UTF-8 is the least that a unit takes, three the most. */
 	if (count >= out_bytes)
@@ -70,16 +79,26 @@ static enum load_options_kind load_options_decode_narrow(const uint8_t *data, si
 	size_t i;
 
 	for (i = 0; i < bytes; i++)
-		if ((data[i] < 0x20 && data[i] != '\t') || data[i] == 0x7f)
+		if (data[i] < 0x80 && !load_options_is_text_unit(data[i]))
 			return LOAD_OPTIONS_BINARY;
 	if (!text_is_utf8((const char *)data, bytes))
 		return LOAD_OPTIONS_BINARY;
 	if (bytes >= out_bytes)
 		return LOAD_OPTIONS_TOO_LONG;
 	for (i = 0; i < bytes; i++)
-		out[i] = (char)data[i];
+		out[i] = load_options_is_line_end(data[i]) ? ' ' : (char)data[i];
 	out[bytes] = '\0';
 	return LOAD_OPTIONS_TEXT;
+}
+
+static bool load_options_begin_with(const uint8_t *data, size_t bytes, const char *mark)
+{
+	size_t i;
+
+	for (i = 0; mark[i] != '\0'; i++)
+		if (i >= bytes || data[i] != (uint8_t)mark[i])
+			return false;
+	return true;
 }
 
 enum load_options_kind load_options_decode(const void *data, size_t bytes, char *out,
@@ -98,6 +117,11 @@ enum load_options_kind load_options_decode(const void *data, size_t bytes, char 
 		;
 	if (used == 0)
 		return LOAD_OPTIONS_NONE;
+	/* Files that became a Boot####'s data begin with the mark of their encoding. */
+	if (load_options_begin_with(text, bytes, "\xff\xfe"))
+		return load_options_decode_wide(text + 2, bytes - 2, out, out_bytes);
+	if (load_options_begin_with(text, used, "\xef\xbb\xbf"))
+		return load_options_decode_narrow(text + 3, used - 3, out, out_bytes);
 	if (bytes >= 2 && text[1] == 0)
 		return load_options_decode_wide(text, bytes, out, out_bytes);
 	return load_options_decode_narrow(text, used, out, out_bytes);

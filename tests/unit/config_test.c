@@ -390,6 +390,13 @@ static void options_as_starters_pass_them(void **state)
 	assert_string_equal(decoded, "log=info");
 	assert_int_equal(decode("log=info\0", 10), LOAD_OPTIONS_TEXT);
 	assert_string_equal(decoded, "log=info");
+	/* From a file: with the mark of its encoding and the line's end. */
+	assert_int_equal(decode("\xff\xfel\0o\0g\0=\0i\0\r\0\n", 15), LOAD_OPTIONS_TEXT);
+	assert_string_equal(decoded, "log=i ");
+	assert_int_equal(decode("\xff\xfel\0o\0g\0=\0i\0\r\0\n\0", 16), LOAD_OPTIONS_TEXT);
+	assert_string_equal(decoded, "log=i  ");
+	assert_int_equal(decode("\xef\xbb\xbflog=i\n", 9), LOAD_OPTIONS_TEXT);
+	assert_string_equal(decoded, "log=i ");
 	/* Odd length: a stray byte behind the text is no unit. */
 	assert_int_equal(decode("l\0o\0g\0=\0i\0\0\0\0", 13), LOAD_OPTIONS_TEXT);
 	assert_string_equal(decoded, "log=i");

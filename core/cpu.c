@@ -125,8 +125,13 @@ void cpu_save_firmware(struct cpu *cpu, const struct boot_cpu_context *context)
 {
 	struct cpu_saved_state *saved = &cpu->saved;
 
+	uint16_t tr = cpu->context.tr, ldtr = cpu->context.ldtr;
+
 	cpu->context = *context;
-	if (!cpu->enabled) { /* later requests find our own changes there */
+	if (cpu->enabled) { /* what the trial has left there is ours */
+		cpu->context.tr = tr;
+		cpu->context.ldtr = ldtr;
+	} else {
 		saved->cr0 = read_cr0();
 		saved->cr4 = read_cr4();
 		saved->efer = rdmsr(MSR_EFER);

@@ -11,7 +11,11 @@
 
 #define HOST_CS 0x08u
 #define HOST_DS 0x10u
-#define HOST_TR 0x18u
+/*
+ * The firmware may run with TR = 0, which no instruction can bring back. If we undo everything, TR keeps this selector:
+ * beyond the end of any firmware's GDT, so that firmware which saves and reloads TR (EDK2's MP library) leaves it alone.
+ */
+#define HOST_TR 0xf0u
 
 /* Interrupt stack table entries. */
 #define IST_NMI 1u

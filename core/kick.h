@@ -38,7 +38,7 @@ bool kick_take(struct kick_box *box, uint32_t arrivals, uint64_t now, uint32_t *
 
 /* Record `reason` for `target` and send it an NMI from the current CPU, also if that is the target. */
 void kick_send(struct vcpu *target, uint32_t reason);
-/* The same to every other vCPU. */
+/* The same to every other vCPU that runs the guest already. */
 void kick_others(struct vcpu *self, uint32_t reason);
 
 #endif

@@ -22,7 +22,7 @@ void kick_others(struct vcpu *self, uint32_t reason)
 	struct vm *vm = self->vm;
 
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-		if (vm->vcpus[i] != self)
+		if (vm->vcpus[i] != self && atomic_load(&vm->vcpus[i]->online) != 0)
 			kick_send(vm->vcpus[i], reason);
 	}
 }

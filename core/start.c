@@ -257,6 +257,9 @@ static uint64_t enter_on_host(struct cpu *cpu)
 	gpr_write_raw(vcpu, REG_RAX, CORE_OK);
 	rip_write(vcpu, cpu->context.rip);
 	panic_guest_runs();
+	/* From here on kicks come; what changed since the trial is flushed. */
+	atomic_store(&vcpu->online, 1);
+	vendor->flush_tdp(vcpu);
 	log_info("cpu %u: APIC ID 0x%x, guest starts at 0x%llx", cpu->index, cpu->apic_id,
 		 (unsigned long long)cpu->context.rip);
 	vendor->run(vcpu, &cpu->failure);

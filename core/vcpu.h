@@ -35,6 +35,7 @@ struct vcpu {
 	uint32_t apic_id;	/* initial one, CPUID leaf 1 or 0xb */
 	uint64_t apic_base;	/* the guest's IA32_APIC_BASE */
 	enum activity activity;
+	_Atomic(uint32_t) online;   /* it runs the guest from now on: an NMI reaches us, not the firmware */
 	_Atomic(uint32_t) in_guest; /* the CPU executes the guest, or is past its last look at the kicks */
 	struct kick_box kick;	   /* set by others */
 	_Atomic(uint32_t) startup; /* core/startup.h: INIT and SIPI on their way */
@@ -69,7 +70,7 @@ struct cpu {
 	uint64_t nmi_count;   /* taken in host mode; only the NMI handler writes it */
 	uint64_t nmi_handled; /* how many of them the run loop has looked at */
 	volatile uint8_t *apic_page; /* the local APIC's registers (xAPIC mode) */
-	uint64_t gdt[8];
+	uint64_t gdt[32];
 	uint32_t tss[26];
 	bool enabled;	  /* VMX or SVM is on */
 	struct boot_cpu_context context; /* (b) of the loader's call */

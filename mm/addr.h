@@ -24,10 +24,10 @@ typedef struct {
 	uint64_t v;
 } hpa_t; /* host-physical */
 
-#define PAGE_SHIFT 12u
-#define PAGE_BYTES UINT64_C(0x1000)
+#define PAGE_SHIFT	 12u
+#define PAGE_BYTES	 UINT64_C(0x1000)
 #define LARGE_PAGE_BYTES UINT64_C(0x200000)
-#define HUGE_PAGE_BYTES UINT64_C(0x40000000)
+#define HUGE_PAGE_BYTES	 UINT64_C(0x40000000)
 
 static inline hpa_t gpa_to_hpa(gpa_t gpa)
 {

@@ -213,10 +213,10 @@ static bool exchange_entry(void *context, gpa_t gpa, unsigned bytes, uint64_t ol
 		return false;
 	window_open();
 	if (bytes == 8)
-		*same = __atomic_compare_exchange_n((uint64_t *)at, &old, new, false, __ATOMIC_SEQ_CST,
-						    __ATOMIC_SEQ_CST);
+		*same = __atomic_compare_exchange_n((uint64_t *)at, &old, new, false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	else
-		*same = __atomic_compare_exchange_n((uint32_t *)at, &old32, (uint32_t)new, false,
+		*same = __atomic_compare_exchange_n((uint32_t *)at, &old32, (uint32_t) new, false,
 						    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	window_close();
 	return true;

@@ -11,31 +11,31 @@
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
 
-#define ENTRY_P BIT64(0)
-#define ENTRY_RW BIT64(1)
-#define ENTRY_US BIT64(2)
-#define ENTRY_A BIT64(5)
-#define ENTRY_D BIT64(6)
-#define ENTRY_PS BIT64(7)
-#define ENTRY_KEY BITS64(62, 59)
-#define ENTRY_NX BIT64(63)
+#define ENTRY_P		  BIT64(0)
+#define ENTRY_RW	  BIT64(1)
+#define ENTRY_US	  BIT64(2)
+#define ENTRY_A		  BIT64(5)
+#define ENTRY_D		  BIT64(6)
+#define ENTRY_PS	  BIT64(7)
+#define ENTRY_KEY	  BITS64(62, 59)
+#define ENTRY_NX	  BIT64(63)
 
-#define HUGE_PAGE_SHIFT 30u
+#define HUGE_PAGE_SHIFT	  30u
 
-#define PDPTE_RESERVED (BITS64(2, 1) | BITS64(8, 5))
+#define PDPTE_RESERVED	  (BITS64(2, 1) | BITS64(8, 5))
 /* A large page has reserved bits between its PAT bit (12) and its address. */
-#define RESERVED_2M BITS64(20, 13)
-#define RESERVED_1G BITS64(29, 13)
+#define RESERVED_2M	  BITS64(20, 13)
+#define RESERVED_1G	  BITS64(29, 13)
 
-#define TABLE32_ADDRESS BITS64(31, 12)
-#define LARGE32_LOW BITS64(31, 22)
-#define LARGE32_HIGH BITS64(20, 13) /* PSE-36: physical address bits 39:32 */
+#define TABLE32_ADDRESS	  BITS64(31, 12)
+#define LARGE32_LOW	  BITS64(31, 22)
+#define LARGE32_HIGH	  BITS64(20, 13) /* PSE-36: physical address bits 39:32 */
 #define LARGE32_HIGH_BITS 8u
-#define LARGE32_RESERVED BIT64(21)
+#define LARGE32_RESERVED  BIT64(21)
 
-#define WALK_LEVELS 5u
+#define WALK_LEVELS	  5u
 /* Every lost race is another CPU's success; one that loses so often fights a writer that means it. */
-#define WALK_TRIES 1000u
+#define WALK_TRIES	  1000u
 
 enum outcome { WALK_DONE, WALK_FAULT, WALK_NO_MEMORY, WALK_RACE };
 
@@ -98,7 +98,8 @@ static enum outcome walk_wide(const struct paging_role *role, const struct gva_r
 	walk->any = any;
 	walk->leaf = level;
 	walk->page_bytes = PAGE_BYTES << (9 * level);
-	walk->gpa = (entry & address_bits & ~(walk->page_bytes - 1)) | (gva & (walk->page_bytes - 1));
+	walk->gpa =
+		(entry & address_bits & ~(walk->page_bytes - 1)) | (gva & (walk->page_bytes - 1));
 	return WALK_DONE;
 }
 
@@ -240,9 +241,8 @@ static inline bool data_forbidden(const struct paging_role *role, unsigned acces
 
 static enum outcome check_rights(const struct paging_role *role, unsigned access, struct walk *walk)
 {
-	bool forbidden = access & ACCESS_FETCH ?
-				 fetch_forbidden(role, access, walk->all, walk->any) :
-				 data_forbidden(role, access, walk->all);
+	bool forbidden = access & ACCESS_FETCH ? fetch_forbidden(role, access, walk->all, walk->any)
+					       : data_forbidden(role, access, walk->all);
 	uint64_t fault = 0;
 
 	if (UNLIKELY(role->cr4 & (CR4_PKE | CR4_PKS)) && key_forbids(role, walk, access))
@@ -337,7 +337,8 @@ static inline bool is_plain_large_page(const struct paging_role *role, struct fa
 {
 	uint64_t offset_bits = BIT64(walk.shift) - 1;
 
-	return walk.shift <= HUGE_PAGE_SHIFT && (walk.shift < HUGE_PAGE_SHIFT || role->huge_pages) &&
+	return walk.shift <= HUGE_PAGE_SHIFT &&
+	       (walk.shift < HUGE_PAGE_SHIFT || role->huge_pages) &&
 	       !(walk.entry & offset_bits & ~BITS64(PAGE_SHIFT, 0));
 }
 
@@ -380,7 +381,8 @@ static inline bool walk_fast(const struct paging_role *role, const struct gva_wi
 	return true;
 }
 
-static inline bool is_fast(const struct paging_role *role, const struct gva_reader *reader, unsigned access)
+static inline bool is_fast(const struct paging_role *role, const struct gva_reader *reader,
+			   unsigned access)
 {
 	return reader->window != NULL && (role->cr0 & CR0_PG) && (role->efer & EFER_LMA) &&
 	       !(role->cr4 & CR4_LA57) && !(access & ACCESS_PEEK);
@@ -403,8 +405,9 @@ static uint32_t error_code(const struct paging_role *role, unsigned access, uint
 	return (uint32_t)code;
 }
 
-static __attribute__((noinline)) bool walk_carefully(const struct paging_role *role, const struct gva_reader *reader, gva_t gva,
-			   unsigned access, struct gva_result *result)
+static __attribute__((noinline)) bool walk_carefully(const struct paging_role *role,
+						     const struct gva_reader *reader, gva_t gva,
+						     unsigned access, struct gva_result *result)
 {
 	enum outcome outcome;
 	struct walk walk;

@@ -15,15 +15,17 @@ struct paging_role {
 	uint64_t pdptr[4]; /* PAE only */
 	uint32_t pkru, pkrs;
 	uint8_t maxphyaddr;
-	bool ac;   /* RFLAGS.AC */
+	bool ac;	 /* RFLAGS.AC */
 	bool huge_pages; /* CPUID: 1 GiB pages */
 };
 
 #define ACCESS_WRITE BIT32(0)
-#define ACCESS_USER BIT32(1) /* CPL 3 */
+#define ACCESS_USER  BIT32(1) /* CPL 3 */
 #define ACCESS_FETCH BIT32(2)
-#define ACCESS_IMPLICIT BIT32(3) /* of a descriptor table and the like: supervisor whatever the CPL, AC ignored */
-#define ACCESS_PEEK BIT32(4)	 /* no rights are checked, no accessed and dirty bits are set: for debugger and dumps */
+#define ACCESS_IMPLICIT \
+	BIT32(3) /* of a descriptor table and the like: supervisor whatever the CPL, AC ignored */
+#define ACCESS_PEEK \
+	BIT32(4) /* no rights are checked, no accessed and dirty bits are set: for debugger and dumps */
 
 /*
  * RAM that the walker may read directly, at *virt + gpa: the common case, a 64-bit walk with nothing to report and
@@ -41,7 +43,8 @@ struct gva_reader {
 	void *context;
 	bool (*read)(void *context, gpa_t gpa, unsigned bytes, uint64_t *value);
 	/* Replace `old` by `new` if it is still there; *same says whether it was. */
-	bool (*exchange)(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new, bool *same);
+	bool (*exchange)(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
+			 bool *same);
 	const struct gva_window *window; /* NULL: only by read() */
 };
 
@@ -49,7 +52,7 @@ struct gva_result {
 	gpa_t gpa;
 	uint64_t page_bytes;
 	uint32_t error_code; /* of the page fault, when the walk failed */
-	bool no_memory;	     /* failed because a table lies where no memory is (no architectural fault code) */
+	bool no_memory; /* failed because a table lies where no memory is (no architectural fault code) */
 };
 
 /*

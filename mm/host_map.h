@@ -11,8 +11,8 @@ struct host_map_image {
 };
 
 /* Build the tables: image, pool, guest window over the ranges of mm/guest_copy.h's RAM list, made by guest_copy_add_ram(). */
-MUST_CHECK bool host_map_init(struct pool *pool, unsigned levels, bool huge_pages, unsigned maxphyaddr,
-			      const struct host_map_image *image);
+MUST_CHECK bool host_map_init(struct pool *pool, unsigned levels, bool huge_pages,
+			      unsigned maxphyaddr, const struct host_map_image *image);
 /* Map pages of the reservation at a second address (per-CPU slots) or a device register page (uncached). */
 MUST_CHECK bool host_map_pages(uint64_t address, hpa_t hpa, uint64_t bytes);
 MUST_CHECK bool host_map_device(uint64_t address, hpa_t hpa, uint64_t bytes);

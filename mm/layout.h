@@ -13,10 +13,10 @@
 
 #include "mm/addr.h"
 
-#define LAYOUT_IMAGE UINT64_C(0xffffffff80000000)
+#define LAYOUT_IMAGE	 UINT64_C(0xffffffff80000000)
 #define LAYOUT_CPU_SLOTS UINT64_C(0xffffff8000000000)
-#define LAYOUT_DEVICES UINT64_C(0xffffff7000000000)
-#define LAYOUT_GUEST UINT64_C(0xffff800000000000)
+#define LAYOUT_DEVICES	 UINT64_C(0xffffff7000000000)
+#define LAYOUT_GUEST	 UINT64_C(0xffff800000000000)
 #define LAYOUT_GUEST_MAX UINT64_C(0x400000000000) /* 64 TiB */
 
 /* Where the reservation is. Written once by the boot CPU before anything else (layout_init). */

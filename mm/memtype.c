@@ -3,16 +3,16 @@
 
 #include "mm/addr.h"
 
-#define MTRRCAP_FIX BIT64(8)
+#define MTRRCAP_FIX   BIT64(8)
 #define DEF_TYPE_TYPE BITS64(7, 0)
-#define DEF_TYPE_FE BIT64(10)
-#define DEF_TYPE_E BIT64(11)
-#define RANGE_TYPE BITS64(7, 0)
-#define RANGE_VALID BIT64(11)
+#define DEF_TYPE_FE   BIT64(10)
+#define DEF_TYPE_E    BIT64(11)
+#define RANGE_TYPE    BITS64(7, 0)
+#define RANGE_VALID   BIT64(11)
 
-#define FIXED_END UINT64_C(0x100000)
-#define SMRR_ADDRESS BITS64(31, PAGE_SHIFT)
-#define SMRR_END BIT64(32)
+#define FIXED_END     UINT64_C(0x100000)
+#define SMRR_ADDRESS  BITS64(31, PAGE_SHIFT)
+#define SMRR_END      BIT64(32)
 
 /* Two maps that take more steps than this to compare are not worth it. */
 #define COMPARE_STEPS 65536u
@@ -191,11 +191,18 @@ enum memtype memtype_combine(enum memtype mtrr, unsigned pat)
 	static const uint8_t effective[MEMTYPE_WB + 1][PAT_KINDS] = {
 		[MEMTYPE_UC] = { [WC] = MEMTYPE_WC },
 		[MEMTYPE_WC] = { [WC] = MEMTYPE_WC, [WB] = MEMTYPE_WC, [UC_MINUS] = MEMTYPE_WC },
-		[MEMTYPE_WT] = { [WC] = MEMTYPE_WC, [WT] = MEMTYPE_WT, [WP] = MEMTYPE_WP,
+		[MEMTYPE_WT] = { [WC] = MEMTYPE_WC,
+				 [WT] = MEMTYPE_WT,
+				 [WP] = MEMTYPE_WP,
 				 [WB] = MEMTYPE_WT },
-		[MEMTYPE_WP] = { [WC] = MEMTYPE_WC, [WT] = MEMTYPE_WT, [WP] = MEMTYPE_WP,
-				 [WB] = MEMTYPE_WP, [UC_MINUS] = MEMTYPE_WC },
-		[MEMTYPE_WB] = { [WC] = MEMTYPE_WC, [WT] = MEMTYPE_WT, [WP] = MEMTYPE_WP,
+		[MEMTYPE_WP] = { [WC] = MEMTYPE_WC,
+				 [WT] = MEMTYPE_WT,
+				 [WP] = MEMTYPE_WP,
+				 [WB] = MEMTYPE_WP,
+				 [UC_MINUS] = MEMTYPE_WC },
+		[MEMTYPE_WB] = { [WC] = MEMTYPE_WC,
+				 [WT] = MEMTYPE_WT,
+				 [WP] = MEMTYPE_WP,
 				 [WB] = MEMTYPE_WB },
 	};
 

@@ -10,7 +10,7 @@
 #include "mm/page_format.h"
 
 #define MEMTYPE_VARIABLE_MAX 32u
-#define MEMTYPE_FIXED_COUNT 11u
+#define MEMTYPE_FIXED_COUNT  11u
 
 /* A copy of one CPU's MTRRs; the fixed ones in the order of their MSR indices (64K, 16K x2, 4K x8). */
 struct mtrr_state {

@@ -12,13 +12,14 @@
 #include "mm/addr.h"
 
 /* Rights. With MBEC (EPT) and GMET (NPT) a page may be executable for one of user and supervisor only. */
-#define RIGHT_READ 0x1u
-#define RIGHT_WRITE 0x2u
-#define RIGHT_EXEC_USER 0x4u
+#define RIGHT_READ	      0x1u
+#define RIGHT_WRITE	      0x2u
+#define RIGHT_EXEC_USER	      0x4u
 #define RIGHT_EXEC_SUPERVISOR 0x8u
-#define RIGHT_EXEC (RIGHT_EXEC_USER | RIGHT_EXEC_SUPERVISOR)
-#define RIGHT_ALL 0xfu
-#define RIGHT_USER 0x10u /* host format only: the page belongs to the guest (U/S = 1), behind SMAP and SMEP */
+#define RIGHT_EXEC	      (RIGHT_EXEC_USER | RIGHT_EXEC_SUPERVISOR)
+#define RIGHT_ALL	      0xfu
+#define RIGHT_USER \
+	0x10u /* host format only: the page belongs to the guest (U/S = 1), behind SMAP and SMEP */
 
 /* Memory types as MTRRs, PAT and EPT encode them. SDM: "Memory Types That Can Be Encoded in MTRRs". */
 enum memtype {
@@ -48,8 +49,8 @@ void page_format_init(struct page_format *format, enum page_format_kind kind, un
 		      unsigned max_leaf_level, unsigned maxphyaddr);
 
 /* An entry that maps `hpa` at `level` with these rights and (EPT only; others ignore it) memory type. */
-uint64_t page_format_leaf(const struct page_format *format, hpa_t hpa, unsigned level, unsigned rights,
-			  enum memtype type);
+uint64_t page_format_leaf(const struct page_format *format, hpa_t hpa, unsigned level,
+			  unsigned rights, enum memtype type);
 /* An entry that points to the next table. */
 uint64_t page_format_table(const struct page_format *format, hpa_t table);
 

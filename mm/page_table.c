@@ -12,7 +12,7 @@
 #define TABLE_ENTRIES 512u
 
 /* Software bit in an entry that leads to a table which is not ours; ignored by the CPU in all three formats. */
-#define ENTRY_SHARED BIT64(52)
+#define ENTRY_SHARED  BIT64(52)
 
 enum change_kind {
 	CHANGE_MAP,
@@ -170,7 +170,8 @@ static void store(const struct page_format *format, uint64_t *entry, uint64_t va
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
 }
 
-void page_table_store(const struct page_table *table, uint64_t *entry, uint64_t value, bool *changed)
+void page_table_store(const struct page_table *table, uint64_t *entry, uint64_t value,
+		      bool *changed)
 {
 	store(&table->format, entry, value, changed);
 }
@@ -323,7 +324,8 @@ bool page_table_link_shared_range(struct page_table *table, uint64_t address, ui
 	struct change change = {
 		.kind = CHANGE_SHARED,
 		.address = address,
-		.shared_entry = page_format_table(&table->format, ptr_to_hpa(shared)) | ENTRY_SHARED,
+		.shared_entry =
+			page_format_table(&table->format, ptr_to_hpa(shared)) | ENTRY_SHARED,
 		.changed = changed,
 	};
 
@@ -364,7 +366,8 @@ bool page_table_split(struct page_table *table, uint64_t address, bool *changed)
 	return true;
 }
 
-bool page_table_lookup(const struct page_table *table, uint64_t address, struct page_mapping *mapping)
+bool page_table_lookup(const struct page_table *table, uint64_t address,
+		       struct page_mapping *mapping)
 {
 	const struct page_format *format = &table->format;
 	unsigned level;

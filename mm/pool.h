@@ -13,10 +13,10 @@
 
 struct pool {
 	const char *name;
-	uint8_t *start;	   /* first page that belongs here */
-	uint8_t *next;	   /* never handed out from here to `end` */
+	uint8_t *start; /* first page that belongs here */
+	uint8_t *next;	/* never handed out from here to `end` */
 	uint8_t *end;
-	void *free;	   /* list of returned pages, linked through their first word */
+	void *free;	     /* list of returned pages, linked through their first word */
 	uint64_t free_pages; /* on the list and never handed out */
 	uint64_t total_pages;
 };
@@ -34,6 +34,7 @@ MUST_CHECK void *pool_alloc_contiguous(struct pool *pool, uint64_t page_count);
 void pool_free(struct pool *pool, void *page);
 
 /* Move `page_count` never used pages out of `from` and make them the new pool `pool`; false if there are too few. */
-MUST_CHECK bool pool_carve(struct pool *pool, const char *name, struct pool *from, uint64_t page_count);
+MUST_CHECK bool pool_carve(struct pool *pool, const char *name, struct pool *from,
+			   uint64_t page_count);
 
 #endif

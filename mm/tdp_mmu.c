@@ -13,7 +13,7 @@
 /* Pages of the high pool for slots whose types are not uniform in each of their largest pages. */
 #define HIGH_SPLIT_TABLES 8u
 /* Giving up after so many steps bounds the time that odd MTRRs (masks with holes) can cost; the leaf is UC then. */
-#define UNIFORM_STEPS 4096u
+#define UNIFORM_STEPS	  4096u
 
 static uint64_t slot_bytes(const struct tdp_mmu *tdp)
 {
@@ -32,7 +32,8 @@ static uint64_t lower_of(uint64_t a, uint64_t b)
 }
 
 /* The type of [start, end) if it has only one. */
-static bool uniform_type(const struct tdp_mmu *tdp, uint64_t start, uint64_t end, enum memtype *type)
+static bool uniform_type(const struct tdp_mmu *tdp, uint64_t start, uint64_t end,
+			 enum memtype *type)
 {
 	uint64_t next;
 
@@ -84,7 +85,8 @@ static uint64_t retype_leaf(const struct tdp_mmu *tdp, struct retype *retype, ui
 	return ALIGN_DOWN(address, bytes) + bytes;
 }
 
-static void retype_range(const struct tdp_mmu *tdp, struct retype *retype, uint64_t start, uint64_t end)
+static void retype_range(const struct tdp_mmu *tdp, struct retype *retype, uint64_t start,
+			 uint64_t end)
 {
 	while (start < end) {
 		gpa_t gpa = { start };
@@ -198,7 +200,8 @@ bool tdp_mmu_init(struct tdp_mmu *tdp, const struct page_format *format, struct 
 		high_pages = 0;
 	if (!pool_carve(&tdp->high, "tdp high", pool, high_pages))
 		return false;
-	if (!page_table_init(&tdp->table, format, pool) || !make_hidden_table(tdp) || !map_eager(tdp))
+	if (!page_table_init(&tdp->table, format, pool) || !make_hidden_table(tdp) ||
+	    !map_eager(tdp))
 		return false;
 	tdp->high_table = tdp->table;
 	tdp->high_table.pool = &tdp->high;

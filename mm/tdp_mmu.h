@@ -10,7 +10,7 @@
 #include "mm/memtype.h"
 #include "mm/page_table.h"
 
-#define TDP_HIGH_TABLES 16u
+#define TDP_HIGH_TABLES	  16u
 #define TDP_HIDDEN_RANGES 8u
 
 struct tdp_hidden {
@@ -19,15 +19,15 @@ struct tdp_hidden {
 
 struct tdp_mmu {
 	struct page_table table;
-	struct page_table high_table; /* the same tables, but pages come from `high` */
-	struct pool *pool;	     /* split and start-up tables */
-	struct pool high;	     /* tables for first touches above `eager_end` */
-	uint64_t eager_end;	     /* mapped at start: [0, eager_end) */
-	uint64_t end;		     /* 1 << MAXPHYADDR, or what the levels reach */
+	struct page_table high_table;	      /* the same tables, but pages come from `high` */
+	struct pool *pool;		      /* split and start-up tables */
+	struct pool high;		      /* tables for first touches above `eager_end` */
+	uint64_t eager_end;		      /* mapped at start: [0, eager_end) */
+	uint64_t end;			      /* 1 << MAXPHYADDR, or what the levels reach */
 	uint64_t high_slots[TDP_HIGH_TABLES]; /* addresses of high tables in the order they came */
 	uint32_t high_count;
-	uint32_t high_next;	     /* the oldest, when all slots are in use */
-	bool typed; /* EPT: leaves carry the MTRRs' types */
+	uint32_t high_next; /* the oldest, when all slots are in use */
+	bool typed;	    /* EPT: leaves carry the MTRRs' types */
 	struct mtrr_state mtrr;
 	uint64_t *hidden_table; /* 512 read-only entries that all lead to ones_page */
 	uint8_t *ones_page;	/* 0xff */
@@ -39,8 +39,9 @@ struct tdp_mmu {
  * Build the map. `mtrr` is NULL for NPT (leaves stay WB, the physical MTRRs apply). Pages come from `pool`;
  * `eager_end` is rounded up to what a table covers. Returns false if the pool is too small.
  */
-MUST_CHECK bool tdp_mmu_init(struct tdp_mmu *tdp, const struct page_format *format, struct pool *pool,
-			     const struct mtrr_state *mtrr, uint64_t eager_end, uint64_t end);
+MUST_CHECK bool tdp_mmu_init(struct tdp_mmu *tdp, const struct page_format *format,
+			     struct pool *pool, const struct mtrr_state *mtrr, uint64_t eager_end,
+			     uint64_t end);
 
 /*
  * Hide a 2 MiB-aligned range below eager_end: all its frames lead, read-only, to one page of 0xff. Flush on all
@@ -53,11 +54,13 @@ bool tdp_mmu_is_hidden(const struct tdp_mmu *tdp, gpa_t gpa);
  * Give 4 KiB frames other rights, or one another frame behind it; below eager_end and not hidden (else false, as
  * when the pool is empty). *changed: flush on all CPUs.
  */
-MUST_CHECK bool tdp_mmu_protect(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes, unsigned rights, bool *changed);
-MUST_CHECK bool tdp_mmu_redirect(struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame, unsigned rights, bool *changed);
+MUST_CHECK bool tdp_mmu_protect(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes, unsigned rights,
+				bool *changed);
+MUST_CHECK bool tdp_mmu_redirect(struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame, unsigned rights,
+				 bool *changed);
 
 enum tdp_touch {
-	TDP_TOUCH_MAPPED,  /* now (or meanwhile) mapped: resume the guest */
+	TDP_TOUCH_MAPPED,   /* now (or meanwhile) mapped: resume the guest */
 	TDP_TOUCH_RECYCLED, /* the same, and an older table was taken back: flush on all CPUs first */
 	TDP_TOUCH_REFUSED, /* it was mapped and the access is not allowed, or it lies beyond the end */
 };

@@ -40,7 +40,9 @@ static void expect_ranges(const uint64_t (*ranges)[2], unsigned count)
 
 static void ranges_are_sorted_merged_and_cut(void **state)
 {
-	static const uint64_t apart[][2] = { { 0, 0x9f000 }, { 0x100000, 0x200000 }, { 0x300000, 0x400000 } };
+	static const uint64_t apart[][2] = { { 0, 0x9f000 },
+					     { 0x100000, 0x200000 },
+					     { 0x300000, 0x400000 } };
 	static const uint64_t joined[][2] = { { 0, 0x200000 }, { 0x300000, 0x400000 } };
 
 	(void)state;
@@ -54,7 +56,8 @@ static void ranges_are_sorted_merged_and_cut(void **state)
 	expect_ranges(joined, 2);
 	assert_true(guest_copy_add_ram(0x1000, 0)); /* nothing */
 	expect_ranges(joined, 2);
-	assert_true(guest_copy_add_ram(LAYOUT_GUEST_MAX, 0x1000)); /* the window does not reach that far */
+	assert_true(guest_copy_add_ram(LAYOUT_GUEST_MAX,
+				       0x1000)); /* the window does not reach that far */
 	expect_ranges(joined, 2);
 }
 
@@ -88,7 +91,8 @@ static void random_ranges_against_a_bitmap(void **state)
 			uint64_t gpa = random_below(GUEST_BYTES), bytes = 1 + random_below(0x3000);
 			bool want = gpa + bytes <= GUEST_BYTES;
 
-			for (uint64_t page = gpa >> 12; want && page <= (gpa + bytes - 1) >> 12; page++)
+			for (uint64_t page = gpa >> 12; want && page <= (gpa + bytes - 1) >> 12;
+			     page++)
 				want = ram[page];
 			assert_int_equal(guest_copy_is_ram((gpa_t){ gpa }, bytes), want);
 		}
@@ -136,7 +140,8 @@ static void entries_are_read_and_exchanged(void **state)
 	assert_true(same);
 	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 8, 0, 1, &same));
 	assert_false(same);
-	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 8, UINT64_C(0x11223344aabbccdd), 5, &same));
+	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 8, UINT64_C(0x11223344aabbccdd), 5,
+				&same));
 	assert_true(same);
 	assert_true(r->read(r->context, (gpa_t){ 0x1008 }, 8, &value));
 	assert_int_equal(value, 5);

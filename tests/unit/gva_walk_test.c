@@ -16,11 +16,11 @@
 #include "arch/x86/cr.h"
 #include "mm/gva_walk.h"
 
-#define P BIT64(0)
+#define P  BIT64(0)
 #define RW BIT64(1)
 #define US BIT64(2)
-#define A BIT64(5)
-#define D BIT64(6)
+#define A  BIT64(5)
+#define D  BIT64(6)
 #define PS BIT64(7)
 #define NX BIT64(63)
 
@@ -45,7 +45,8 @@ static bool read_memory(void *context, gpa_t gpa, unsigned bytes, uint64_t *valu
 	return true;
 }
 
-static bool exchange_memory(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new, bool *same)
+static bool exchange_memory(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
+			    bool *same)
 {
 	uint64_t now;
 
@@ -99,8 +100,8 @@ static enum mode mode_of(const struct paging_role *role)
 }
 
 /* `level`: 0 page table, 1 directory, 2 directory pointers, ... */
-static bool bit_is_reserved(const struct paging_role *role, enum mode mode, unsigned level, bool leaf,
-			    unsigned bit)
+static bool bit_is_reserved(const struct paging_role *role, enum mode mode, unsigned level,
+			    bool leaf, unsigned bit)
 {
 	unsigned m = role->maxphyaddr;
 
@@ -138,8 +139,8 @@ static bool has_reserved(const struct paging_role *role, enum mode mode, unsigne
 	return false;
 }
 
-static uint32_t fault_code(const struct paging_role *role, unsigned access, bool present, bool reserved,
-			   bool key)
+static uint32_t fault_code(const struct paging_role *role, unsigned access, bool present,
+			   bool reserved, bool key)
 {
 	bool user = (access & ACCESS_USER) && !(access & ACCESS_IMPLICIT);
 	bool nxe = (role->efer & EFER_NXE) && (role->cr4 & CR4_PAE);
@@ -150,7 +151,8 @@ static uint32_t fault_code(const struct paging_role *role, unsigned access, bool
 }
 
 /* SDM: "Determination of Access Rights", paragraph by paragraph. */
-static bool is_allowed(const struct paging_role *role, unsigned access, bool writable, bool user_page, bool nx)
+static bool is_allowed(const struct paging_role *role, unsigned access, bool writable,
+		       bool user_page, bool nx)
 {
 	bool wp = role->cr0 & CR0_WP;
 	bool implicit = access & ACCESS_IMPLICIT;
@@ -173,7 +175,8 @@ static bool is_allowed(const struct paging_role *role, unsigned access, bool wri
 }
 
 /* SDM: "Determination of Access Rights", protection keys. */
-static bool key_allows(const struct paging_role *role, unsigned access, bool user_page, uint64_t leaf)
+static bool key_allows(const struct paging_role *role, unsigned access, bool user_page,
+		       uint64_t leaf)
 {
 	bool user_mode = (access & ACCESS_USER) && !(access & ACCESS_IMPLICIT);
 	unsigned key = leaf >> 59 & 15;
@@ -219,7 +222,8 @@ static struct answer model(const struct paging_role *role, uint64_t gva, unsigne
 				at &= 0xffffffff;
 			else
 				at &= (UINT64_C(1) << role->maxphyaddr) - 1;
-			at += (gva >> (12 + level * index_bits) & ((1u << index_bits) - 1)) * entry_bytes;
+			at += (gva >> (12 + level * index_bits) & ((1u << index_bits) - 1)) *
+			      entry_bytes;
 			answer.no_memory = !read_memory(memory, (gpa_t){ at }, entry_bytes, &entry);
 			if (answer.no_memory)
 				return answer;
@@ -229,8 +233,9 @@ static struct answer model(const struct paging_role *role, uint64_t gva, unsigne
 			answer.code = fault_code(role, access, false, false, false);
 			return answer;
 		}
-		leaf = level == 0 || ((entry & PS) && (mode == MODE_32 ? !!(role->cr4 & CR4_PSE) :
-							 mode == MODE_PAE ? level == 1 : level <= 2));
+		leaf = level == 0 || ((entry & PS) && (mode == MODE_32	  ? !!(role->cr4 & CR4_PSE)
+						       : mode == MODE_PAE ? level == 1
+									  : level <= 2));
 		if (has_reserved(role, mode, level, leaf, entry)) {
 			answer.code = fault_code(role, access, true, true, false);
 			return answer;
@@ -250,7 +255,8 @@ static struct answer model(const struct paging_role *role, uint64_t gva, unsigne
 	if (mode == MODE_32 && level == 1)
 		answer.gpa += (entry >> 13 & 0xff) << 32;
 	key_ok = key_allows(role, access, user_page, entry);
-	answer.ok = (access & ACCESS_PEEK) || (key_ok && is_allowed(role, access, writable, user_page, nx));
+	answer.ok = (access & ACCESS_PEEK) ||
+		    (key_ok && is_allowed(role, access, writable, user_page, nx));
 	if (!answer.ok)
 		answer.code = fault_code(role, access, true, false, !key_ok);
 	return answer;
@@ -328,7 +334,9 @@ static const unsigned accesses[] = {
 
 static struct paging_role basic_role(enum mode mode)
 {
-	struct paging_role role = { .cr0 = CR0_PE | CR0_PG, .cr3 = 0x1000, .maxphyaddr = 40, .huge_pages = true };
+	struct paging_role role = {
+		.cr0 = CR0_PE | CR0_PG, .cr3 = 0x1000, .maxphyaddr = 40, .huge_pages = true
+	};
 
 	if (mode != MODE_32)
 		role.cr4 |= CR4_PAE;
@@ -387,7 +395,8 @@ static void apply_role_bits(struct paging_role *role, unsigned bits)
 
 static uint64_t rights_of(unsigned bits, enum mode mode)
 {
-	return P | (bits & 1 ? RW : 0) | (bits & 2 ? US : 0) | (bits & 4 && mode != MODE_32 ? NX : 0);
+	return P | (bits & 1 ? RW : 0) | (bits & 2 ? US : 0) |
+	       (bits & 4 && mode != MODE_32 ? NX : 0);
 }
 
 /* All role bits, all accesses, all rights of two levels (the leaf and one above); the others allow everything. */
@@ -397,17 +406,19 @@ static void all_rights(enum mode mode)
 		struct paging_role role = basic_role(mode);
 
 		apply_role_bits(&role, role_bits);
-		role.pkru = role.pkrs = UINT32_C(0x55555555) << (role_bits & 1) & 0xfffffffc; /* key 0 allows everything */
+		role.pkru = role.pkrs = UINT32_C(0x55555555) << (role_bits & 1) &
+					0xfffffffc; /* key 0 allows everything */
 		for (unsigned bits = 0; bits < 64; bits++) {
 			for (unsigned key = 0; key < (mode >= MODE_4 ? 2u : 1u); key++) {
-				uint64_t e[5] = { rights_of(bits, mode), rights_of(bits >> 3, mode), P | RW | US,
-						  P | RW | US, P | RW | US };
+				uint64_t e[5] = { rights_of(bits, mode), rights_of(bits >> 3, mode),
+						  P | RW | US, P | RW | US, P | RW | US };
 
 				e[0] |= (uint64_t)key << 59;
 				if (mode == MODE_PAE)
 					e[2] = P;
 				build(mode, &role, 0x12345678, e, 0x3456789000);
-				for (unsigned i = 0; i < sizeof(accesses) / sizeof(accesses[0]); i++) {
+				for (unsigned i = 0; i < sizeof(accesses) / sizeof(accesses[0]);
+				     i++) {
 					compare(&role, 0x12345678, accesses[i]);
 					build(mode, &role, 0x12345678, e, 0x3456789000);
 				}
@@ -457,8 +468,8 @@ static void each_bit_of_each_entry(void **state)
 				role.huge_pages = w / 6 & 2;
 				role.cr4 |= w / 6 & 4 ? CR4_PSE : 0;
 				for (unsigned bit = 0; bit < (mode == MODE_32 ? 32u : 64u); bit++) {
-					uint64_t e[5] = { P | RW | US, P | RW | US, P | RW | US, P | RW | US,
-							  P | RW | US };
+					uint64_t e[5] = { P | RW | US, P | RW | US, P | RW | US,
+							  P | RW | US, P | RW | US };
 
 					if (mode == MODE_PAE)
 						e[2] = P;
@@ -501,8 +512,7 @@ static uint64_t random_entry(enum mode mode, unsigned level)
 
 static void random_walks(void **state)
 {
-	const char *factor = getenv("TEST_FACTOR");
-	unsigned rounds = 150000 * (factor != NULL ? (unsigned)atoi(factor) : 1), successes = 0;
+	unsigned rounds = getenv("SV_FULL") != NULL ? 1500000 : 150000, successes = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < rounds; i++) {
@@ -533,7 +543,8 @@ static void paging_off_is_identity(void **state)
 	struct gva_result result;
 
 	(void)state;
-	assert_true(gva_walk(&role, &reader, (gva_t){ 0xfedcba98 }, ACCESS_WRITE | ACCESS_USER, &result));
+	assert_true(gva_walk(&role, &reader, (gva_t){ 0xfedcba98 }, ACCESS_WRITE | ACCESS_USER,
+			     &result));
 	assert_int_equal(result.gpa.v, 0xfedcba98);
 	assert_int_equal(result.page_bytes, 4096);
 }
@@ -598,7 +609,8 @@ static void nothing_is_written_twice(void **state)
 	assert_int_equal(exchanges, 1);
 }
 
-static bool always_lost(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new, bool *same)
+static bool always_lost(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
+			bool *same)
 {
 	(void)context;
 	(void)gpa;

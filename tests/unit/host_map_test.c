@@ -6,20 +6,20 @@
 #include "mm/guest_copy.h"
 #include "mm/host_map.h"
 
-#define MIB(n) ((uint64_t)(n) << 20)
-#define GIB(n) ((uint64_t)(n) << 30)
-#define HV_BASE ARENA_HPA
+#define MIB(n)	 ((uint64_t)(n) << 20)
+#define GIB(n)	 ((uint64_t)(n) << 30)
+#define HV_BASE	 ARENA_HPA
 #define HV_BYTES MIB(4)
 
-#define W 2u
-#define U 4u
+#define W	 2u
+#define U	 4u
 #define UNCACHED 0x18u
-#define NX (UINT64_C(1) << 63)
-#define NOTHING 0u
+#define NX	 (UINT64_C(1) << 63)
+#define NOTHING	 0u
 
 static const struct host_map_image image = {
-	LAYOUT_IMAGE,		LAYOUT_IMAGE + 0x8000, LAYOUT_IMAGE + 0x8000,
-	LAYOUT_IMAGE + 0xb000,	LAYOUT_IMAGE + 0xb000, LAYOUT_IMAGE + 0x10000,
+	LAYOUT_IMAGE,	       LAYOUT_IMAGE + 0x8000, LAYOUT_IMAGE + 0x8000,
+	LAYOUT_IMAGE + 0xb000, LAYOUT_IMAGE + 0xb000, LAYOUT_IMAGE + 0x10000,
 };
 
 struct seen {
@@ -41,7 +41,8 @@ static struct seen cpu_walk(unsigned levels, uint64_t address)
 		flags = (flags & entry & 7) | ((flags | entry) & NX);
 		table = entry & UINT64_C(0x000ffffffffff000);
 		if (level == 0 || (entry & 0x80))
-			return (struct seen){ table + (address & (bytes - 1)), bytes, flags | (entry & UNCACHED) };
+			return (struct seen){ table + (address & (bytes - 1)), bytes,
+					      flags | (entry & UNCACHED) };
 	}
 }
 
@@ -136,7 +137,8 @@ static void window_over_usual_ram(void **state)
 		make(&pool);
 		assert_true(guest_copy_add_ram(0, 0xa0000));
 		assert_true(guest_copy_add_ram(MIB(1), 0x7bf3e000 - MIB(1)));
-		assert_true(guest_copy_add_ram(0x7bf40000, 0x7f000000 - 0x7bf40000)); /* across the reservation */
+		assert_true(guest_copy_add_ram(
+			0x7bf40000, 0x7f000000 - 0x7bf40000)); /* across the reservation */
 		assert_true(guest_copy_add_ram(GIB(4), GIB(5) + MIB(512) + 0x1000));
 		assert_true(host_map_init(&pool, 4, huge, 40, &image));
 		check_window(4, GIB(11));
@@ -169,8 +171,9 @@ static void window_over_random_ram(void **state)
 	for (unsigned round = 0; round < test_rounds(30); round++) {
 		make(&pool);
 		for (unsigned i = 0; i < 12; i++)
-			assert_true(guest_copy_add_ram(random_below(GIB(5)) & ~UINT64_C(0xfff),
-						       (random_below(MIB(1200)) >> random_below(20)) & ~UINT64_C(0xfff)));
+			assert_true(guest_copy_add_ram(
+				random_below(GIB(5)) & ~UINT64_C(0xfff),
+				(random_below(MIB(1200)) >> random_below(20)) & ~UINT64_C(0xfff)));
 		assert_true(host_map_init(&pool, round & 1 ? 4 : 5, random_below(2), 46, &image));
 		check_window(round & 1 ? 4 : 5, GIB(7));
 	}

@@ -14,16 +14,16 @@
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
-#define PAGE UINT64_C(4096)
-#define VALID 0x800u
-#define E_FE 0xc00u
+#define PAGE   UINT64_C(4096)
+#define VALID  0x800u
+#define E_FE   0xc00u
 #define E_ONLY 0x800u
 
-#define UC MEMTYPE_UC
-#define WC MEMTYPE_WC
-#define WT MEMTYPE_WT
-#define WP MEMTYPE_WP
-#define WB MEMTYPE_WB
+#define UC     MEMTYPE_UC
+#define WC     MEMTYPE_WC
+#define WT     MEMTYPE_WT
+#define WP     MEMTYPE_WP
+#define WB     MEMTYPE_WB
 
 static uint64_t random_state = 88172645463325252;
 
@@ -149,8 +149,9 @@ static struct mtrr_state ovmf_state(void)
 
 static void ovmf_layout(void **state)
 {
-	static const struct expected map[] = { { 0xa0000, WB }, { MIB(1), UC }, { GIB(2), WB },
-					       { GIB(4), UC },	{ GIB(1024), WB } };
+	static const struct expected map[] = {
+		{ 0xa0000, WB }, { MIB(1), UC }, { GIB(2), WB }, { GIB(4), UC }, { GIB(1024), WB }
+	};
 	struct mtrr_state m = ovmf_state();
 
 	(void)state;
@@ -182,9 +183,10 @@ static struct mtrr_state desktop_state(void)
 static void desktop_layout(void **state)
 {
 	static const struct expected map[] = {
-		{ 0xa0000, WB },    { 0xc0000, UC },	{ 0xd0000, WP },  { MIB(1), WB },
-		{ 0xcf800000, WB }, { GIB(4), UC },	{ GIB(17), WB },  { GIB(256), UC },
-		{ GIB(256) + MIB(256), WC }, { GIB(512), UC },
+		{ 0xa0000, WB },  { 0xc0000, UC },    { 0xd0000, WP },
+		{ MIB(1), WB },	  { 0xcf800000, WB }, { GIB(4), UC },
+		{ GIB(17), WB },  { GIB(256), UC },   { GIB(256) + MIB(256), WC },
+		{ GIB(512), UC },
 	};
 	struct mtrr_state m = desktop_state();
 
@@ -259,7 +261,8 @@ static void masks_with_holes(void **state)
 static struct mtrr_state random_state_of(unsigned maxphyaddr)
 {
 	static const enum memtype types[] = { UC, WC, WT, WP, WB };
-	struct mtrr_state m = empty_state(maxphyaddr, types[random64() % 5], random64() % 4 ? E_FE : E_ONLY);
+	struct mtrr_state m =
+		empty_state(maxphyaddr, types[random64() % 5], random64() % 4 ? E_FE : E_ONLY);
 
 	for (unsigned i = 0; i < 88; i++)
 		((uint8_t *)m.fixed)[i] = (uint8_t)types[random64() % 5];

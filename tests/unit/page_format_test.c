@@ -11,7 +11,8 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 
-static const enum memtype all_types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP, MEMTYPE_WB };
+static const enum memtype all_types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP,
+					  MEMTYPE_WB };
 static const uint64_t level_hpa[] = { 0x123456789000, 0x123456600000, 0x123440000000 };
 
 static void host_entries(void **state)
@@ -23,14 +24,17 @@ static void host_entries(void **state)
 	page_format_init(&f, PAGE_FORMAT_HOST, 4, 2, 46);
 	assert_int_equal(f.address, 0x00003ffffffff000);
 	/* text, rodata, data, guest window, device registers; A and D always */
-	assert_int_equal(page_format_leaf(&f, hpa, 0, RIGHT_READ | RIGHT_EXEC, MEMTYPE_WB), 0x345678061);
-	assert_int_equal(page_format_leaf(&f, hpa, 0, RIGHT_READ, MEMTYPE_WB), 0x345678061 | BIT(63));
+	assert_int_equal(page_format_leaf(&f, hpa, 0, RIGHT_READ | RIGHT_EXEC, MEMTYPE_WB),
+			 0x345678061);
+	assert_int_equal(page_format_leaf(&f, hpa, 0, RIGHT_READ, MEMTYPE_WB),
+			 0x345678061 | BIT(63));
 	assert_int_equal(page_format_leaf(&f, hpa, 0, RIGHT_READ | RIGHT_WRITE, MEMTYPE_WB),
 			 0x345678063 | BIT(63));
 	assert_int_equal(page_format_leaf(&f, (hpa_t){ 0x40000000 }, 1,
 					  RIGHT_READ | RIGHT_WRITE | RIGHT_USER, MEMTYPE_WB),
 			 0x400000e7 | BIT(63));
-	assert_int_equal(page_format_leaf(&f, (hpa_t){ 0xfee00000 }, 0, RIGHT_READ | RIGHT_WRITE, MEMTYPE_UC),
+	assert_int_equal(page_format_leaf(&f, (hpa_t){ 0xfee00000 }, 0, RIGHT_READ | RIGHT_WRITE,
+					  MEMTYPE_UC),
 			 0xfee0007b | BIT(63));
 	assert_int_equal(page_format_table(&f, hpa), 0x345678027);
 	for (unsigned rights = 0; rights < 0x20; rights++) {
@@ -55,7 +59,8 @@ static void npt_entries(void **state)
 
 			assert_true(entry & BIT(2)); /* nested walks count as user accesses */
 			assert_int_equal(entry & (BIT(5) | BIT(6)), BIT(5) | BIT(6));
-			assert_int_equal(entry & (BIT(3) | BIT(4)), 0); /* the type is not NPT's business */
+			assert_int_equal(entry & (BIT(3) | BIT(4)),
+					 0); /* the type is not NPT's business */
 			assert_int_equal(!!(entry & BIT(7)), level > 0);
 			assert_int_equal(entry & BIT(0), rights & RIGHT_READ);
 			assert_int_equal(!!(entry & BIT(1)), !!(rights & RIGHT_WRITE));
@@ -69,7 +74,8 @@ static void npt_entries(void **state)
 }
 
 /* SDM: "EPT Misconfigurations". */
-static void check_ept_leaf(const struct page_format *f, unsigned rights, unsigned level, enum memtype type)
+static void check_ept_leaf(const struct page_format *f, unsigned rights, unsigned level,
+			   enum memtype type)
 {
 	hpa_t hpa = { level_hpa[level] };
 	uint64_t entry = page_format_leaf(f, hpa, level, rights, type);
@@ -87,8 +93,8 @@ static void check_ept_leaf(const struct page_format *f, unsigned rights, unsigne
 	assert_int_equal(page_format_rights(f, entry) & ~rights, 0);
 	assert_int_equal(!!(entry & f->present), page_format_rights(f, entry) != 0);
 	assert_int_not_equal(entry, 0);
-	if ((rights & RIGHT_READ) && (f->mode_based_exec || (rights & RIGHT_EXEC) == RIGHT_EXEC ||
-				      !(rights & RIGHT_EXEC)))
+	if ((rights & RIGHT_READ) &&
+	    (f->mode_based_exec || (rights & RIGHT_EXEC) == RIGHT_EXEC || !(rights & RIGHT_EXEC)))
 		assert_int_equal(page_format_rights(f, entry), rights);
 	if (f->exec_only && rights == RIGHT_EXEC)
 		assert_int_equal(page_format_rights(f, entry), rights);
@@ -111,7 +117,8 @@ static void ept_entries(void **state)
 		}
 	}
 	assert_int_equal(page_format_table(&f, (hpa_t){ 0x5000 }) & ~BIT(10), 0x5007);
-	assert_int_equal(page_format_leaf(&f, (hpa_t){ 0 }, 1, RIGHT_ALL, MEMTYPE_WB) & 0x4ff, 0x4b7);
+	assert_int_equal(page_format_leaf(&f, (hpa_t){ 0 }, 1, RIGHT_ALL, MEMTYPE_WB) & 0x4ff,
+			 0x4b7);
 }
 
 static void types_change_alone(void **state)
@@ -123,8 +130,10 @@ static void types_change_alone(void **state)
 	assert_int_equal(f.address, 0x000ffffffffff000);
 	for (unsigned from = 0; from < 5; from++) {
 		for (unsigned to = 0; to < 5; to++) {
-			uint64_t a = page_format_leaf(&f, (hpa_t){ 0x200000 }, 1, RIGHT_READ, all_types[from]);
-			uint64_t b = page_format_leaf(&f, (hpa_t){ 0x200000 }, 1, RIGHT_READ, all_types[to]);
+			uint64_t a = page_format_leaf(&f, (hpa_t){ 0x200000 }, 1, RIGHT_READ,
+						      all_types[from]);
+			uint64_t b = page_format_leaf(&f, (hpa_t){ 0x200000 }, 1, RIGHT_READ,
+						      all_types[to]);
 
 			assert_int_equal(page_format_with_type(&f, a, all_types[to]), b);
 		}
@@ -146,8 +155,8 @@ static void geometry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(host_entries),	      cmocka_unit_test(npt_entries),
-		cmocka_unit_test(ept_entries),	      cmocka_unit_test(types_change_alone),
+		cmocka_unit_test(host_entries), cmocka_unit_test(npt_entries),
+		cmocka_unit_test(ept_entries),	cmocka_unit_test(types_change_alone),
 		cmocka_unit_test(geometry),
 	};
 

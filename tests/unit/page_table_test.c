@@ -8,7 +8,7 @@
 
 #include "mm/page_table.h"
 
-#define GIB (UINT64_C(1) << 30)
+#define GIB	     (UINT64_C(1) << 30)
 #define SHADOW_BYTES (3 * GIB)
 #define SHADOW_PAGES (SHADOW_BYTES / PAGE_BYTES)
 
@@ -86,9 +86,11 @@ static void check_around(const struct fixture *f, uint64_t first, uint64_t count
 {
 	uint64_t last = first + count;
 
-	for (uint64_t page = first > 2 ? first - 2 : 0; page < first + 2 && page < SHADOW_PAGES; page++)
+	for (uint64_t page = first > 2 ? first - 2 : 0; page < first + 2 && page < SHADOW_PAGES;
+	     page++)
 		check_page(f, page);
-	for (uint64_t page = last > 2 ? last - 2 : 0; page < last + 2 && page < SHADOW_PAGES; page++)
+	for (uint64_t page = last > 2 ? last - 2 : 0; page < last + 2 && page < SHADOW_PAGES;
+	     page++)
 		check_page(f, page);
 	for (unsigned i = 0; i < 50; i++)
 		check_page(f, random_below(SHADOW_PAGES));
@@ -133,15 +135,16 @@ static struct request random_request(const struct fixture *f)
 {
 	static const unsigned rights[] = { RIGHT_ALL, RIGHT_READ, RIGHT_READ | RIGHT_WRITE,
 					   RIGHT_READ | RIGHT_EXEC };
-	static const enum memtype types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP, MEMTYPE_WB };
+	static const enum memtype types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP,
+					      MEMTYPE_WB };
 	struct request request = { .operation = (enum operation)random_below(3),
 				   .rights = rights[random_below(4)],
 				   .type = types[random_below(5)] };
 
 	random_range(&request.first, &request.count);
 	/* Mostly congruent, so that large leaves are possible. */
-	request.frame = random_below(4) ? request.first + random_below(4) * 512 * 512 :
-					  random_below(1u << 24);
+	request.frame = random_below(4) ? request.first + random_below(4) * 512 * 512
+					: random_below(1u << 24);
 	if (random_below(8) == 0 && f->table.format.kind != PAGE_FORMAT_HOST)
 		request.rights = 0;
 	return request;
@@ -172,7 +175,8 @@ static bool update_shadow(struct fixture *f, const struct request *r)
 		struct shadow_page new = *page;
 
 		if (r->operation == MAP)
-			new = (struct shadow_page){ r->frame + i + 1, (uint8_t)r->rights, (uint8_t)r->type };
+			new = (struct shadow_page){ r->frame + i + 1, (uint8_t)r->rights,
+						    (uint8_t)r->type };
 		else if (r->operation == UNMAP)
 			new = (struct shadow_page){ 0 };
 		else if (page->hpa != 0)
@@ -186,8 +190,8 @@ static bool update_shadow(struct fixture *f, const struct request *r)
 	return changed;
 }
 
-static void random_operations(enum page_format_kind kind, unsigned levels, unsigned max_leaf, uint64_t base,
-			      uint64_t pages, unsigned rounds)
+static void random_operations(enum page_format_kind kind, unsigned levels, unsigned max_leaf,
+			      uint64_t base, uint64_t pages, unsigned rounds)
 {
 	struct fixture f;
 	unsigned refused = 0, done = 0;
@@ -242,21 +246,25 @@ static void random_ept(void **state)
 static void random_npt(void **state)
 {
 	(void)state;
-	random_operations(PAGE_FORMAT_NPT, 4, 2, (UINT64_C(1) << 48) - SHADOW_BYTES, 4000, test_rounds(100));
+	random_operations(PAGE_FORMAT_NPT, 4, 2, (UINT64_C(1) << 48) - SHADOW_BYTES, 4000,
+			  test_rounds(100));
 }
 
 static void random_host(void **state)
 {
 	(void)state;
-	random_operations(PAGE_FORMAT_HOST, 4, 2, UINT64_C(0) - SHADOW_BYTES, 4000, test_rounds(100));
-	random_operations(PAGE_FORMAT_HOST, 5, 1, UINT64_C(0xffff800000000000), 4000, test_rounds(50));
+	random_operations(PAGE_FORMAT_HOST, 4, 2, UINT64_C(0) - SHADOW_BYTES, 4000,
+			  test_rounds(100));
+	random_operations(PAGE_FORMAT_HOST, 5, 1, UINT64_C(0xffff800000000000), 4000,
+			  test_rounds(50));
 }
 
 static void random_with_an_empty_pool(void **state)
 {
 	(void)state;
 	random_operations(PAGE_FORMAT_EPT, 4, 2, 0, 20, test_rounds(200));
-	random_operations(PAGE_FORMAT_HOST, 5, 2, UINT64_C(0xffff800000000000), 90, test_rounds(200));
+	random_operations(PAGE_FORMAT_HOST, 5, 2, UINT64_C(0xffff800000000000), 90,
+			  test_rounds(200));
 	random_operations(PAGE_FORMAT_NPT, 4, 1, 511 * GIB, 250, test_rounds(100));
 }
 
@@ -267,17 +275,20 @@ static void largest_pages_are_used(void **state)
 
 	(void)state;
 	setup(&f, PAGE_FORMAT_NPT, 4, 2, 0, 64);
-	assert_true(page_table_map(&f.table, 0, (hpa_t){ 0 }, 512 * GIB, RIGHT_ALL, MEMTYPE_WB, &changed));
+	assert_true(page_table_map(&f.table, 0, (hpa_t){ 0 }, 512 * GIB, RIGHT_ALL, MEMTYPE_WB,
+				   &changed));
 	assert_int_equal(f.pool.free_pages, 62);
 	assert_int_equal(raw_walk(&f.table, 511 * GIB).level, 2);
 	/* replacing 4 KiB inside takes two tables; replacing the whole gives them back */
-	assert_true(page_table_map(&f.table, 5 * GIB, (hpa_t){ 0 }, PAGE_BYTES, RIGHT_READ, MEMTYPE_WB, &changed));
+	assert_true(page_table_map(&f.table, 5 * GIB, (hpa_t){ 0 }, PAGE_BYTES, RIGHT_READ,
+				   MEMTYPE_WB, &changed));
 	assert_true(changed);
 	assert_int_equal(f.pool.free_pages, 60);
 	assert_int_equal(raw_walk(&f.table, 5 * GIB + PAGE_BYTES).hpa, 5 * GIB + PAGE_BYTES);
 	assert_int_equal(raw_walk(&f.table, 5 * GIB + LARGE_PAGE_BYTES).level, 1);
 	changed = false;
-	assert_true(page_table_map(&f.table, 5 * GIB, (hpa_t){ 5 * GIB }, GIB, RIGHT_ALL, MEMTYPE_WB, &changed));
+	assert_true(page_table_map(&f.table, 5 * GIB, (hpa_t){ 5 * GIB }, GIB, RIGHT_ALL,
+				   MEMTYPE_WB, &changed));
 	assert_true(changed);
 	/* not before the release: a CPU may still be in them */
 	assert_int_equal(f.pool.free_pages, 60);
@@ -285,11 +296,12 @@ static void largest_pages_are_used(void **state)
 	assert_int_equal(f.pool.free_pages, 62);
 	/* the same once more changes nothing */
 	changed = false;
-	assert_true(page_table_map(&f.table, 5 * GIB, (hpa_t){ 5 * GIB }, GIB, RIGHT_ALL, MEMTYPE_WB, &changed));
+	assert_true(page_table_map(&f.table, 5 * GIB, (hpa_t){ 5 * GIB }, GIB, RIGHT_ALL,
+				   MEMTYPE_WB, &changed));
 	assert_false(changed);
 	/* 2 MiB off: no 1 GiB pages */
-	assert_true(page_table_map(&f.table, 6 * GIB, (hpa_t){ LARGE_PAGE_BYTES }, GIB, RIGHT_ALL, MEMTYPE_WB,
-				   &changed));
+	assert_true(page_table_map(&f.table, 6 * GIB, (hpa_t){ LARGE_PAGE_BYTES }, GIB, RIGHT_ALL,
+				   MEMTYPE_WB, &changed));
 	assert_int_equal(raw_walk(&f.table, 6 * GIB).level, 1);
 	free(f.shadow);
 }
@@ -301,14 +313,16 @@ static void splitting_changes_no_translation(void **state)
 
 	(void)state;
 	setup(&f, PAGE_FORMAT_EPT, 4, 2, 0, 5);
-	assert_true(page_table_map(&f.table, 0, (hpa_t){ 0x80000000 }, 3 * GIB, RIGHT_READ, MEMTYPE_WP, &changed));
+	assert_true(page_table_map(&f.table, 0, (hpa_t){ 0x80000000 }, 3 * GIB, RIGHT_READ,
+				   MEMTYPE_WP, &changed));
 	for (uint64_t page = 0; page < SHADOW_PAGES; page++)
 		f.shadow[page] = (struct shadow_page){ 0x80000 + page + 1, RIGHT_READ, MEMTYPE_WP };
 	assert_false(changed);
 	assert_true(page_table_split(&f.table, GIB + 0x12345, &changed));
 	assert_true(changed);
 	assert_true(page_table_split(&f.table, GIB + 0x12345, &changed));
-	assert_true(page_table_split(&f.table, GIB + 0x12345, &changed)); /* nothing left to split */
+	assert_true(
+		page_table_split(&f.table, GIB + 0x12345, &changed)); /* nothing left to split */
 	assert_int_equal(raw_walk(&f.table, GIB + 0x12345).level, 0);
 	assert_int_equal(raw_walk(&f.table, 0).level, 2);
 	check_all(&f);
@@ -329,19 +343,23 @@ static void shared_tables_are_never_touched(void **state)
 	setup(&f, PAGE_FORMAT_EPT, 4, 2, 0, 16);
 	shared = pool_alloc(&f.pool);
 	for (unsigned i = 0; i < 512; i++)
-		shared[i] = page_format_leaf(&f.table.format, (hpa_t){ 0x999000 }, 0, RIGHT_READ, MEMTYPE_WB);
+		shared[i] = page_format_leaf(&f.table.format, (hpa_t){ 0x999000 }, 0, RIGHT_READ,
+					     MEMTYPE_WB);
 	memcpy(copy, shared, sizeof(copy));
-	assert_true(page_table_map(&f.table, 0, (hpa_t){ 0 }, 3 * GIB, RIGHT_ALL, MEMTYPE_WB, &changed));
+	assert_true(page_table_map(&f.table, 0, (hpa_t){ 0 }, 3 * GIB, RIGHT_ALL, MEMTYPE_WB,
+				   &changed));
 	assert_false(changed);
 	assert_true(page_table_link_shared(&f.table, GIB + LARGE_PAGE_BYTES, shared, &changed));
 	assert_true(changed);
-	assert_true(page_table_link_shared_range(&f.table, 2 * GIB, 2 * LARGE_PAGE_BYTES, shared, &changed));
+	assert_true(page_table_link_shared_range(&f.table, 2 * GIB, 2 * LARGE_PAGE_BYTES, shared,
+						 &changed));
 	assert_int_equal(raw_walk(&f.table, GIB + LARGE_PAGE_BYTES + 0x5678).hpa, 0x999678);
-	assert_int_equal(raw_walk(&f.table, GIB + 2 * LARGE_PAGE_BYTES).hpa, GIB + 2 * LARGE_PAGE_BYTES);
+	assert_int_equal(raw_walk(&f.table, GIB + 2 * LARGE_PAGE_BYTES).hpa,
+			 GIB + 2 * LARGE_PAGE_BYTES);
 	assert_int_equal(raw_walk(&f.table, 2 * GIB + LARGE_PAGE_BYTES).hpa, 0x999000);
 	/* a change of one page inside is made in a copy */
-	assert_true(page_table_map(&f.table, 2 * GIB, (hpa_t){ 2 * GIB }, PAGE_BYTES, RIGHT_ALL, MEMTYPE_UC,
-				   &changed));
+	assert_true(page_table_map(&f.table, 2 * GIB, (hpa_t){ 2 * GIB }, PAGE_BYTES, RIGHT_ALL,
+				   MEMTYPE_UC, &changed));
 	assert_int_equal(raw_walk(&f.table, 2 * GIB).hpa, 2 * GIB);
 	assert_int_equal(raw_walk(&f.table, 2 * GIB + PAGE_BYTES).hpa, 0x999000);
 	assert_int_equal(raw_walk(&f.table, 2 * GIB + LARGE_PAGE_BYTES).hpa, 0x999000);
@@ -357,21 +375,28 @@ static void shared_tables_are_never_touched(void **state)
 static void misuse_panics(void **state)
 {
 	struct fixture f;
-	bool changed = false;
+	bool changed = false, ok = true;
 
 	(void)state;
 	setup(&f, PAGE_FORMAT_EPT, 4, 2, 0, 16);
-	expect_assert_failure(page_table_map(&f.table, 1, (hpa_t){ 0 }, PAGE_BYTES, RIGHT_ALL, MEMTYPE_WB, &changed));
-	expect_assert_failure(page_table_map(&f.table, 0, (hpa_t){ 8 }, PAGE_BYTES, RIGHT_ALL, MEMTYPE_WB, &changed));
-	expect_assert_failure(page_table_unmap(&f.table, 0, 100, &changed));
-	expect_assert_failure(page_table_unmap(&f.table, UINT64_C(1) << 48, PAGE_BYTES, &changed));
-	expect_assert_failure(page_table_unmap(&f.table, 0, (UINT64_C(1) << 48) + PAGE_BYTES, &changed));
-	expect_assert_failure(page_table_link_shared(&f.table, PAGE_BYTES, f.table.root, &changed));
-	assert_true(page_table_unmap(&f.table, 0, 0, &changed));
+	expect_assert_failure(ok = page_table_map(&f.table, 1, (hpa_t){ 0 }, PAGE_BYTES, RIGHT_ALL,
+						  MEMTYPE_WB, &changed));
+	expect_assert_failure(ok = page_table_map(&f.table, 0, (hpa_t){ 8 }, PAGE_BYTES, RIGHT_ALL,
+						  MEMTYPE_WB, &changed));
+	expect_assert_failure(ok = page_table_unmap(&f.table, 0, 100, &changed));
+	expect_assert_failure(
+		ok = page_table_unmap(&f.table, UINT64_C(1) << 48, PAGE_BYTES, &changed));
+	expect_assert_failure(
+		ok = page_table_unmap(&f.table, 0, (UINT64_C(1) << 48) + PAGE_BYTES, &changed));
+	expect_assert_failure(
+		ok = page_table_link_shared(&f.table, PAGE_BYTES, f.table.root, &changed));
+	assert_true(ok && page_table_unmap(&f.table, 0, 0, &changed));
 	free(f.shadow);
 	setup(&f, PAGE_FORMAT_HOST, 4, 2, 0, 16);
-	expect_assert_failure(page_table_unmap(&f.table, UINT64_C(1) << 47, PAGE_BYTES, &changed));
-	expect_assert_failure(page_table_unmap(&f.table, ~UINT64_C(0xfff), 2 * PAGE_BYTES, &changed));
+	expect_assert_failure(
+		ok = page_table_unmap(&f.table, UINT64_C(1) << 47, PAGE_BYTES, &changed));
+	expect_assert_failure(
+		ok = page_table_unmap(&f.table, ~UINT64_C(0xfff), 2 * PAGE_BYTES, &changed));
 	free(f.shadow);
 }
 

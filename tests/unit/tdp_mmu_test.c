@@ -6,7 +6,7 @@
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
-#define VALID 0x800u
+#define VALID  0x800u
 
 struct fixture {
 	struct pool pool;
@@ -61,13 +61,15 @@ static struct mtrr_state desktop_state(unsigned maxphyaddr)
 }
 
 static void setup(struct fixture *f, enum page_format_kind kind, unsigned levels, unsigned max_leaf,
-		  const struct mtrr_state *mtrr, uint64_t eager_end, unsigned maxphyaddr, uint64_t pages)
+		  const struct mtrr_state *mtrr, uint64_t eager_end, unsigned maxphyaddr,
+		  uint64_t pages)
 {
 	struct page_format format;
 
 	arena_make(&f->pool, pages);
 	page_format_init(&format, kind, levels, max_leaf, maxphyaddr);
-	assert_true(tdp_mmu_init(&f->tdp, &format, &f->pool, mtrr, eager_end, UINT64_C(1) << maxphyaddr));
+	assert_true(tdp_mmu_init(&f->tdp, &format, &f->pool, mtrr, eager_end,
+				 UINT64_C(1) << maxphyaddr));
 }
 
 static struct page_mapping mapping_at(const struct fixture *f, uint64_t gpa)
@@ -79,7 +81,8 @@ static struct page_mapping mapping_at(const struct fixture *f, uint64_t gpa)
 }
 
 /* Identity, all rights, and for EPT the type that the MTRRs say, for each page of the range. */
-static void check_identity(const struct fixture *f, const struct mtrr_state *mtrr, uint64_t start, uint64_t end)
+static void check_identity(const struct fixture *f, const struct mtrr_state *mtrr, uint64_t start,
+			   uint64_t end)
 {
 	for (uint64_t gpa = start; gpa < end; gpa += PAGE_BYTES) {
 		struct page_mapping mapping = mapping_at(f, gpa);
@@ -114,7 +117,8 @@ static void npt_is_the_identity(void **state)
 
 static void ept_follows_the_mtrrs(void **state)
 {
-	struct mtrr_state states[] = { ovmf_state(39), desktop_state(39), state_of(39, MEMTYPE_WB) };
+	struct mtrr_state states[] = { ovmf_state(39), desktop_state(39),
+				       state_of(39, MEMTYPE_WB) };
 	struct fixture f;
 
 	(void)state;
@@ -168,7 +172,8 @@ static void hidden_ranges_read_as_ones(void **state)
 		assert_int_equal(mapping.type, MEMTYPE_WB);
 		assert_true(tdp_mmu_is_hidden(&f.tdp, (gpa_t){ gpa + 5 }));
 	}
-	assert_int_equal(*(uint64_t *)(void *)hpa_to_ptr(ptr_to_hpa(f.tdp.ones_page)), ~UINT64_C(0));
+	assert_int_equal(*(uint64_t *)(void *)hpa_to_ptr(ptr_to_hpa(f.tdp.ones_page)),
+			 ~UINT64_C(0));
 	assert_int_equal(f.tdp.ones_page[4095], 0xff);
 	check_identity(&f, &mtrr, 0, MIB(1020));
 	check_identity(&f, &mtrr, MIB(1028), GIB(3));
@@ -176,9 +181,11 @@ static void hidden_ranges_read_as_ones(void **state)
 	assert_false(tdp_mmu_is_hidden(&f.tdp, (gpa_t){ MIB(1028) }));
 	/* it cannot be opened again, not even in part */
 	free_pages = f.pool.free_pages;
-	assert_false(tdp_mmu_protect(&f.tdp, (gpa_t){ MIB(1024) }, PAGE_BYTES, RIGHT_ALL, &changed));
+	assert_false(
+		tdp_mmu_protect(&f.tdp, (gpa_t){ MIB(1024) }, PAGE_BYTES, RIGHT_ALL, &changed));
 	assert_false(tdp_mmu_protect(&f.tdp, (gpa_t){ MIB(1018) }, MIB(4), RIGHT_ALL, &changed));
-	assert_false(tdp_mmu_redirect(&f.tdp, (gpa_t){ MIB(1020) }, (hpa_t){ 0 }, RIGHT_ALL, &changed));
+	assert_false(
+		tdp_mmu_redirect(&f.tdp, (gpa_t){ MIB(1020) }, (hpa_t){ 0 }, RIGHT_ALL, &changed));
 	assert_false(changed);
 	assert_int_equal(f.pool.free_pages, free_pages);
 	/* nor by other MTRRs */
@@ -202,22 +209,25 @@ static void single_frames(void **state)
 
 	(void)state;
 	setup(&f, PAGE_FORMAT_EPT, 4, 2, &mtrr, GIB(8), 40, 60);
-	assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xfee00000 }, PAGE_BYTES, RIGHT_READ, &changed));
+	assert_true(
+		tdp_mmu_protect(&f.tdp, (gpa_t){ 0xfee00000 }, PAGE_BYTES, RIGHT_READ, &changed));
 	assert_true(changed);
 	assert_int_equal(mapping_at(&f, 0xfee00000).rights, RIGHT_READ);
 	assert_int_equal(mapping_at(&f, 0xfee00000).type, MEMTYPE_UC);
 	check_identity(&f, &mtrr, 0xfee01000, GIB(4));
-	assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ ARENA_HPA }, RIGHT_READ | RIGHT_EXEC,
-				     &changed));
+	assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ ARENA_HPA },
+				     RIGHT_READ | RIGHT_EXEC, &changed));
 	assert_int_equal(mapping_at(&f, 0x5abc).hpa.v, ARENA_HPA + 0xabc);
 	assert_int_equal(mapping_at(&f, 0x5abc).type, MEMTYPE_WB);
 	/* protecting again keeps the frame, also through a time without any rights */
 	assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0x4000 }, 3 * PAGE_BYTES, 0, &changed));
 	assert_false(page_table_lookup(&f.tdp.table, 0x5000, &(struct page_mapping){ .level = 0 }));
 	assert_int_equal(tdp_mmu_touch(&f.tdp, (gpa_t){ 0x5000 }), TDP_TOUCH_REFUSED);
-	assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0x4000 }, 3 * PAGE_BYTES, RIGHT_ALL, &changed));
+	assert_true(
+		tdp_mmu_protect(&f.tdp, (gpa_t){ 0x4000 }, 3 * PAGE_BYTES, RIGHT_ALL, &changed));
 	assert_int_equal(mapping_at(&f, 0x5abc).hpa.v, ARENA_HPA + 0xabc);
-	assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ 0x5000 }, RIGHT_ALL, &changed));
+	assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ 0x5000 }, RIGHT_ALL,
+				     &changed));
 	check_identity(&f, &mtrr, 0, MIB(4));
 	/* the pool is the limit, and then nothing changes */
 	for (unsigned i = 0;; i++) {
@@ -233,7 +243,8 @@ static void single_frames(void **state)
 		}
 	}
 	/* the high part cannot be protected, as it comes and goes */
-	assert_false(tdp_mmu_protect(&f.tdp, (gpa_t){ GIB(600) }, PAGE_BYTES, RIGHT_READ, &changed));
+	assert_false(
+		tdp_mmu_protect(&f.tdp, (gpa_t){ GIB(600) }, PAGE_BYTES, RIGHT_READ, &changed));
 }
 
 /* --- first touches --------------------------------------------------------------------------------------- */
@@ -254,7 +265,8 @@ static const uint64_t *slot_table(const struct fixture *f, uint64_t slot)
 	return page;
 }
 
-static void check_touches(enum page_format_kind kind, unsigned levels, unsigned max_leaf, unsigned maxphyaddr)
+static void check_touches(enum page_format_kind kind, unsigned levels, unsigned max_leaf,
+			  unsigned maxphyaddr)
 {
 	struct mtrr_state mtrr = ovmf_state(maxphyaddr);
 	uint64_t slot_bytes = max_leaf == 2 ? GIB(512) : GIB(1), end;
@@ -265,8 +277,10 @@ static void check_touches(enum page_format_kind kind, unsigned levels, unsigned 
 	add(&mtrr, 1, UINT64_C(1) << (maxphyaddr - 1), GIB(1024), MEMTYPE_UC);
 	/* types that change inside the large pages of some slots */
 	for (unsigned i = 0; i < 6; i++)
-		add(&mtrr, 2 + i, (UINT64_C(1) << (maxphyaddr - 2)) + i * slot_bytes + MIB(6), MIB(2), MEMTYPE_WC);
-	setup(&f, kind, levels, max_leaf, kind == PAGE_FORMAT_EPT ? &mtrr : NULL, GIB(8), maxphyaddr, 160);
+		add(&mtrr, 2 + i, (UINT64_C(1) << (maxphyaddr - 2)) + i * slot_bytes + MIB(6),
+		    MIB(2), MEMTYPE_WC);
+	setup(&f, kind, levels, max_leaf, kind == PAGE_FORMAT_EPT ? &mtrr : NULL, GIB(8),
+	      maxphyaddr, 160);
 	end = f.tdp.end;
 	assert_int_equal(end, UINT64_C(1) << (levels == 4 && maxphyaddr > 48 ? 48 : maxphyaddr));
 	for (unsigned i = 0; i < test_rounds(3000); i++) {
@@ -278,7 +292,8 @@ static void check_touches(enum page_format_kind kind, unsigned levels, unsigned 
 		bool known = false;
 
 		if (random_below(2)) /* near the odd types, and each other */
-			gpa = end / 4 + random_below(24) * slot_bytes + MIB(5) + random_below(MIB(4));
+			gpa = end / 4 + random_below(24) * slot_bytes + MIB(5) +
+			      random_below(MIB(4));
 		slot = gpa / slot_bytes * slot_bytes;
 		for (unsigned k = 0; k < count; k++)
 			known = known || fifo[k] == slot;
@@ -349,18 +364,23 @@ static void other_types_in_place(void **state)
 	for (unsigned max_leaf = 1; max_leaf <= 2; max_leaf++) {
 		setup(&f, PAGE_FORMAT_EPT, 4, max_leaf, &from, GIB(8), 40, 200);
 		assert_int_equal(tdp_mmu_touch(&f.tdp, (gpa_t){ GIB(700) }), TDP_TOUCH_MAPPED);
-		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0001000 }, PAGE_BYTES, RIGHT_READ, &changed));
-		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0002000 }, PAGE_BYTES, 0, &changed));
+		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0001000 }, PAGE_BYTES, RIGHT_READ,
+					    &changed));
+		assert_true(
+			tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0002000 }, PAGE_BYTES, 0, &changed));
 		/* leads from RAM to device memory: has the type of where it leads */
-		assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0xd0005000 }, RIGHT_READ, &changed));
+		assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0xd0005000 },
+					     RIGHT_READ, &changed));
 		assert_true(tdp_mmu_set_types(&f.tdp, &to));
 		assert_int_equal(mapping_at(&f, 0xd0001000).rights, RIGHT_READ);
 		assert_int_equal(mapping_at(&f, 0x7123).hpa.v, 0xd0005123);
 		assert_int_equal(mapping_at(&f, 0x7123).type, MEMTYPE_UC);
 		assert_int_equal(mapping_at(&f, GIB(700)).type, MEMTYPE_UC);
 		assert_false(tdp_mmu_set_types(&f.tdp, &to)); /* nothing left to do */
-		assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0x7000 }, RIGHT_ALL, &changed));
-		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0000000 }, MIB(2), RIGHT_ALL, &changed));
+		assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0x7000 },
+					     RIGHT_ALL, &changed));
+		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0000000 }, MIB(2), RIGHT_ALL,
+					    &changed));
 		check_identity(&f, &to, 0, GIB(8));
 		/* and back: the pages that were split stay so, the types are right */
 		assert_true(tdp_mmu_set_types(&f.tdp, &from));

@@ -91,7 +91,7 @@ struct task_switch {
 	uint8_t state[TSS_MAX_BYTES]; /* the new one */
 	bool load_cr3, load_pdptr;
 	uint64_t pdptr[4];
-	unsigned cpl; /* of the new task */
+	unsigned cpl; /* of the new task, unless it is in virtual-8086 mode */
 };
 
 #define ERROR_EXTERNAL 1u
@@ -401,11 +401,10 @@ static void commit_selectors(struct task_switch *ts)
 					 .rights = SEGMENT_UNUSABLE });
 }
 
-static void commit_vm86_segments(struct task_switch *ts)
+static void commit_vm86_segments(const struct task_switch *ts)
 {
 	unsigned i;
 
-	ts->cpl = 3;
 	for (i = SEGMENT_ES; i <= SEGMENT_GS; i++) {
 		uint16_t selector = new_selector(ts, i);
 

@@ -3,9 +3,9 @@
 // sources: mm/gva_walk.c mm/guest_copy.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task switches in one MiB of guest memory, with the real walker, register cache and event queue;
- * only the vendor is a fake. TSS A is the running task, B another 32-bit one, C and D are 16-bit
- * ones.
+ * Task switches, and the accesses to guest memory underneath, in one MiB of it, with the real
+ * walker, register cache and event queue; only the vendor is a fake. TSS A is the running task, B
+ * another 32-bit one, C and D are 16-bit ones.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -591,6 +591,18 @@ static void push_beyond_the_limit(void **state)
 	check_entry_rules();
 }
 
+static void push_to_an_expand_down_stack(void **state)
+{
+	struct exit_info exit = through_gate(SEL_B, EVENT_EXCEPTION, VECTOR_GP, true);
+
+	(void)state;
+	store(TSS_B + 0x50, 2, EXPAND_DOWN);
+	store(TSS_B + 0x38, 4, 0x8004);
+	assert_int_equal(task_switch_exit(&vcpu, &exit), VERDICT_RESUME);
+	assert_false(vcpu.events.pending.valid);
+	assert_int_equal(load(0x8000, 4), 0xdead8);
+}
+
 static void soft_interrupt_through_gate(void **state)
 {
 	struct exit_info exit = through_gate(SEL_B, EVENT_SOFT_INTERRUPT, 0x80, false);
@@ -693,6 +705,27 @@ static void faults_leave_the_old_task_whole(void **state)
 		assert_memory_equal(&regs, &vcpu.regs, sizeof(regs));
 	}
 	free(before);
+}
+
+static void descriptors_end_inside_the_table(void **state)
+{
+	(void)state;
+	vcpu.regs.gdtr.limit = SEL_B + 6;
+	run(SEL_B, TASK_SWITCH_JMP);
+	expect_exception(VECTOR_GP, SEL_B);
+	vcpu.events.pending.valid = false;
+	vcpu.regs.gdtr.limit = SEL_B + 7;
+	run_clean(SEL_B, TASK_SWITCH_JMP);
+}
+
+/* Also where the LDT has a good one. */
+static void no_tss_in_the_ldt(void **state)
+{
+	(void)state;
+	vcpu.regs.segments[SEGMENT_LDTR] =
+		(struct segment){ .base = GDT, .limit = GDT_LIMIT, .rights = 0x82 };
+	run(SEL_B | 4, TASK_SWITCH_JMP);
+	expect_exception(VECTOR_GP, SEL_B | 4);
 }
 
 static void old_tss_too_small(void **state)
@@ -833,6 +866,28 @@ static void page_faults_of_the_old_task(void **state)
 	expect_exception(VECTOR_PF, PFERR_PRESENT | PFERR_WRITE);
 	assert_int_equal(vcpu.events.pending.payload, GDT + SEL_B + 5);
 	assert_int_equal(load(TSS_A + 0x20, 4), 0x12345678);
+	/* Nor that of the old one be cleared. */
+	set_up(state);
+	page_32bit();
+	store(PAGE_TABLE + 4 * 1, 4, 0x1001);
+	set_gdt(SEL_B, TSS_B, 0x67, 0x8b);
+	run(SEL_B, TASK_SWITCH_IRET);
+	expect_exception(VECTOR_PF, PFERR_PRESENT | PFERR_WRITE);
+	assert_int_equal(vcpu.events.pending.payload, GDT + SEL_A + 5);
+}
+
+/* The guest's tables are the supervisor's, the task that runs is not. */
+static void tables_are_read_as_supervisor(void **state)
+{
+	(void)state;
+	page_32bit();
+	vcpu.regs.segments[SEGMENT_CS] = flat(CODE3 | 3, 0xc0fb);
+	vcpu.regs.segments[SEGMENT_SS] = flat(DATA3 | 3, 0xc0f3);
+	fill_tss32(TSS_B, true);
+	store(TSS_B + 0x60, 2, SEL_LDT);
+	store(TSS_B + 0x58, 2, LDT_DATA3 | 3);
+	run_clean(SEL_B, TASK_SWITCH_JMP);
+	assert_int_equal(vcpu.regs.segments[SEGMENT_FS].selector, LDT_DATA3 | 3);
 }
 
 static void page_fault_of_the_new_task(void **state)
@@ -930,6 +985,152 @@ static void reserved_bits_in_pdptrs(void **state)
 	}
 }
 
+/* --- the accesses underneath --------------------------------------------------------------- */
+
+static void set_rip(uint64_t rip)
+{
+	vcpu.regs.rip = rip;
+	vcpu.regs.segments[SEGMENT_CS].base = 0;
+}
+
+static void fetch_stops_at_the_page(void **state)
+{
+	static const uint8_t cpuid[] = { 0x66, 0x66, 0x0f, 0xa2 };
+	uint8_t buffer[INSN_MAX_BYTES];
+	struct insn insn;
+
+	(void)state;
+	page_32bit();
+	store(PAGE_TABLE + 4 * 5, 4, 0x9003);
+	store(PAGE_TABLE + 4 * 6, 4, 0xf003);
+	memcpy(memory + 0x9ffd, cpuid, 3);
+	memory[0xf000] = 0xa2;
+	set_rip(0x5ffd);
+	assert_int_equal(guest_fetch(&vcpu, buffer), 3);
+	assert_int_equal(guest_fetch_more(&vcpu, buffer, 3), 15);
+	assert_memory_equal(buffer, cpuid, 4);
+	assert_int_equal(guest_system_length(&vcpu, SYSTEM_CPUID), 4);
+	assert_int_equal(guest_system_length(&vcpu, SYSTEM_RDMSR), 0);
+	assert_true(guest_fetch_insn(&vcpu, &insn));
+	assert_int_equal(insn.bytes, 4);
+	/* Without the second page there is no instruction; without the first there is nothing. */
+	store(PAGE_TABLE + 4 * 6, 4, 0);
+	assert_int_equal(guest_fetch_more(&vcpu, buffer, 3), 3);
+	assert_int_equal(guest_system_length(&vcpu, SYSTEM_CPUID), 0);
+	assert_false(guest_fetch_insn(&vcpu, &insn));
+	store(PAGE_TABLE + 4 * 5, 4, 0);
+	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
+	assert_int_equal(guest_fetch_more(&vcpu, buffer, 0), 0);
+	assert_int_equal(guest_system_length(&vcpu, SYSTEM_CPUID), 0);
+	assert_false(vcpu.events.pending.valid);
+}
+
+static void fetch_adds_the_base(void **state)
+{
+	uint8_t buffer[INSN_MAX_BYTES];
+
+	(void)state;
+	memory[0x12345] = 0xcf;
+	vcpu.regs.cr0 = CR0_NE;
+	vcpu.regs.rip = 0x2345;
+	vcpu.regs.segments[SEGMENT_CS] =
+		(struct segment){ .selector = 0x1000, .base = 0x10000, .limit = 0xffff };
+	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
+	assert_int_equal(buffer[0], 0xcf);
+	assert_int_equal(guest_system_length(&vcpu, SYSTEM_IRET), 1);
+	/* The sum wraps at 4 GiB. */
+	vcpu.regs.segments[SEGMENT_CS].base = 0xffff0000;
+	vcpu.regs.rip = 0x22345;
+	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
+	assert_int_equal(buffer[0], 0xcf);
+}
+
+/* Long mode: four levels of one entry each, and the user's page at 0x200000. */
+static void page_long(void)
+{
+	store(PAGE_DIRECTORY, 8, PAGE_TABLE | 7);
+	store(PAGE_TABLE, 8, OTHER_DIRECTORY | 7);
+	store(OTHER_DIRECTORY, 8, 0x83);
+	store(OTHER_DIRECTORY + 8, 8, 0x87);
+	vcpu.regs.cr0 |= CR0_PG | CR0_WP;
+	vcpu.regs.cr4 |= CR4_PAE;
+	vcpu.regs.efer = EFER_LME | EFER_LMA;
+	vcpu.regs.segments[SEGMENT_CS].rights = 0xa09b;
+	/* PDPTRs are not for this mode: fetching them would call the missing vendor function. */
+	vcpu.regs.available &= ~REG_BIT(REG_PDPTR);
+}
+
+static void access_as_the_guest(void **state)
+{
+	struct guest_fault fault;
+	uint32_t value = 0x11223344;
+
+	(void)state;
+	page_long();
+	assert_true(guest_write(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
+	assert_int_equal(load(0x800, 4), 0x11223344);
+	vcpu.regs.segments[SEGMENT_SS].rights |= SEGMENT_DPL;
+	assert_true(guest_read(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
+	assert_false(guest_read(&vcpu, (gva_t){ 0x800 }, &value, 4, 0, &fault));
+	assert_int_equal(fault.kind, GUEST_FAULT_PAGE);
+	assert_int_equal(fault.error_code, PFERR_PRESENT | PFERR_USER);
+	assert_int_equal(fault.address.v, 0x800);
+	assert_true(guest_read(&vcpu, (gva_t){ 0x800 }, &value, 4, ACCESS_IMPLICIT, &fault));
+	assert_false(guest_read(&vcpu, (gva_t){ UINT64_C(1) << 47 }, &value, 4, 0, &fault));
+	assert_int_equal(fault.kind, GUEST_FAULT_NOT_CANONICAL);
+	assert_false(guest_read(&vcpu, (gva_t){ 0x200000 + MEMORY_BYTES }, &value, 4, 0, &fault));
+	assert_int_equal(fault.kind, GUEST_FAULT_NOT_MEMORY);
+}
+
+/* The second page refuses: the first must not have changed. */
+static void write_all_or_nothing(void **state)
+{
+	uint8_t bytes[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct guest_fault fault;
+
+	(void)state;
+	page_32bit();
+	store(PAGE_TABLE + 4 * 6, 4, 0x6001);
+	assert_false(guest_write(&vcpu, (gva_t){ 0x5ffc }, bytes, 8, 0, &fault));
+	assert_int_equal(fault.error_code, PFERR_PRESENT | PFERR_WRITE);
+	assert_int_equal(fault.address.v, 0x6000);
+	assert_int_equal(load(0x5ffc, 4), 0);
+	assert_false(guest_write_probe(&vcpu, (gva_t){ 0x5ffc }, 8, 0, &fault));
+	store(PAGE_TABLE + 4 * 6, 4, 0x6003);
+	assert_true(guest_write_probe(&vcpu, (gva_t){ 0x5ffc }, 8, 0, &fault));
+	assert_int_equal(load(0x5ffc, 4), 0);
+	assert_true(guest_write(&vcpu, (gva_t){ 0x5ffc }, bytes, 8, 0, &fault));
+	assert_memory_equal(memory + 0x5ffc, bytes, 8);
+}
+
+static uint64_t operand_address(const void *bytes, unsigned count)
+{
+	struct insn insn;
+
+	assert_true(decode_insn(bytes, count, mode_code_bytes(&vcpu), &insn));
+	return guest_operand_address(&vcpu, &insn).v;
+}
+
+static void operand_addresses(void **state)
+{
+	(void)state;
+	vcpu.regs.gpr[REG_RBX] = 0x1234fffe;
+	vcpu.regs.gpr[REG_RSI] = 0x10;
+	vcpu.regs.segments[SEGMENT_DS].base = 0x50000;
+	vcpu.regs.segments[SEGMENT_FS].base = 0xf0000000;
+	assert_int_equal(operand_address("\x67\x89\x00", 3), 0x5000e); /* [BX+SI] */
+	/* FS:[EBX+ESI*4] wraps at 4 GiB. */
+	assert_int_equal(operand_address("\x64\x89\x04\xb3", 4), 0x0235003e);
+	page_long();
+	vcpu.regs.rip = UINT64_C(0x7fff00000000);
+	vcpu.regs.segments[SEGMENT_FS].base = UINT64_C(0xffff800000000000);
+	assert_int_equal(operand_address("\x89\x05\xff\xff\xff\xff", 6), UINT64_C(0x7fff00000005));
+	assert_int_equal(operand_address("\x64\x89\x03", 3), UINT64_C(0xffff80001234fffe));
+	assert_int_equal(operand_address("\x89\x03", 2), 0x1234fffe); /* DS has no base */
+	vcpu.regs.gpr[REG_RBX] = UINT64_C(0xffffffff00000001);
+	assert_int_equal(operand_address("\x67\x89\x43\xfe", 4), 0xffffffff);
+}
+
 /* --- anything ------------------------------------------------------------------------------ */
 
 static uint64_t random_state = UINT64_C(0x9e3779b97f4a7c15);
@@ -990,20 +1191,29 @@ int main(void)
 		TEST(gate_to_16bit_task_pushes_a_word),
 		TEST(push_wraps_at_64k),
 		TEST(push_beyond_the_limit),
+		TEST(push_to_an_expand_down_stack),
 		TEST(soft_interrupt_through_gate),
 		TEST(nmi_through_gate_blocks_nmis),
 		TEST(faults_during_delivery),
 		TEST(faults_leave_the_old_task_whole),
+		TEST(descriptors_end_inside_the_table),
+		TEST(no_tss_in_the_ldt),
 		TEST(old_tss_too_small),
 		TEST(faults_in_the_new_task),
 		TEST(cr3_is_loaded),
 		TEST(cr3_stays_for_a_16bit_task),
 		TEST(page_faults_of_the_old_task),
 		TEST(page_fault_of_the_new_task),
+		TEST(tables_are_read_as_supervisor),
 		TEST(push_is_checked_at_the_new_cpl),
 		TEST(tss_across_two_pages),
 		TEST(pdptrs_are_loaded),
 		TEST(reserved_bits_in_pdptrs),
+		TEST(fetch_stops_at_the_page),
+		TEST(fetch_adds_the_base),
+		TEST(access_as_the_guest),
+		TEST(write_all_or_nothing),
+		TEST(operand_addresses),
 		TEST(any_tables_leave_a_valid_state),
 	};
 

@@ -103,12 +103,15 @@ static void single_step(struct vcpu *vcpu)
 	events_raise_db(vcpu, DR6_BS | (held & PENDING_DEBUG_BREAKPOINTS));
 }
 
-void vmx_skip_instruction(struct vcpu *vcpu, const struct exit_info *exit)
+void vmx_skip_instruction(struct vcpu *vcpu)
 {
-	unsigned bytes =
-		exit->insn_bytes != 0 ? exit->insn_bytes : vmcs_read32(VMCS_EXIT_INSN_BYTES);
-	uint64_t rip = rip_read(vcpu), next = rip + bytes;
+	/* Not every exit comes with a length: who emulated the instruction has decoded it. */
+	unsigned bytes = vcpu->decoded_bytes;
+	uint64_t rip = rip_read(vcpu), next;
 
+	if (LIKELY(bytes == 0))
+		bytes = vmcs_read32(VMCS_EXIT_INSN_BYTES);
+	next = rip + bytes;
 	if (UNLIKELY((next ^ rip) >> 32 != 0))
 		next = vmx_next_rip(rip, bytes, mode_is_64bit(vcpu));
 	rip_write(vcpu, next);

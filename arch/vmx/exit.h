@@ -12,6 +12,6 @@
 void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit);
 
 /* The verdict's "next instruction". */
-void vmx_skip_instruction(struct vcpu *vcpu, const struct exit_info *exit);
+void vmx_skip_instruction(struct vcpu *vcpu);
 
 #endif

@@ -67,7 +67,7 @@ static bool next_exit(struct vcpu *vcpu, struct exit_info *exit)
 static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_verdict verdict)
 {
 	if (LIKELY(verdict == VERDICT_NEXT_INSN))
-		vmx_skip_instruction(vcpu, exit);
+		vmx_skip_instruction(vcpu);
 	else if (UNLIKELY(verdict != VERDICT_RESUME))
 		hv_dump_and_stop(vcpu, exit_kind_name(exit->kind), exit->raw_reason,
 				 exit->raw_info);
@@ -117,7 +117,6 @@ bool vmx_run(struct vcpu *vcpu, struct failure *failure)
 const struct vendor_ops vmx_ops = {
 	.name = "VT-x",
 	.probe = vmx_probe,
-	.pages_per_cpu = vmx_pages_per_cpu,
 	.vm_init = vmx_vm_init,
 	.vcpu_alloc = vmx_vcpu_alloc,
 	.cpu_enable = vmx_cpu_enable,

@@ -194,6 +194,21 @@ static void init_guest(struct vcpu *vcpu)
 	}
 }
 
+static uint64_t main_eptp(const struct vcpu *vcpu)
+{
+	const struct page_table *table = &vcpu->vm->tdp.table;
+
+	return vmx_eptp(ptr_to_hpa(table->root).v, table->format.levels);
+}
+
+static void flush_eptp(const struct vmx_vcpu *vmx, uint64_t eptp)
+{
+	bool single = (vmx->ept_vpid & EPT_CAP_INVEPT_SINGLE) != 0;
+
+	if (!invept(single ? INVALIDATE_SINGLE_CONTEXT : INVALIDATE_ALL_CONTEXTS, eptp))
+		hv_panic("INVEPT failed on CPU %u", cpu_self()->index);
+}
+
 static void flush_everything(const struct vmx_vcpu *vmx)
 {
 	enum invalidation_type type = (vmx->ept_vpid & EPT_CAP_INVEPT_ALL) != 0
@@ -210,13 +225,12 @@ static void flush_everything(const struct vmx_vcpu *vmx)
 void vmx_vcpu_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	const struct tdp_mmu *tdp = &vcpu->vm->tdp;
 	const uint64_t gprs = BITS64(REG_R15, REG_RAX) & ~REG_BIT(REG_RSP);
 
 	exception_set_nmi_window((uint64_t)vmx_entry_window_start, (uint64_t)vmx_entry_window_end,
 				 (uint64_t)vmx_entry_window_abort);
 	vmx->controls = *vmx_chosen_controls();
-	vmx->eptp = vmx_eptp(ptr_to_hpa(tdp->table.root).v, tdp->table.format.levels);
+	vmx->eptp = main_eptp(vcpu);
 	vmx->vpid = has(vmx, VMX_WORD_SECONDARY, SECONDARY_VPID) ? (uint16_t)(vcpu->index + 1) : 0;
 	vmx->cr0_mask = CR0_NE | CR0_NW | CR0_CD | (vmx->cr0_fixed0 & ~(CR0_PE | CR0_PG));
 	vmx->cr4_mask = CR4_VMXE | vmx->cr4_fixed0;
@@ -272,20 +286,21 @@ void vmx_activity_changed(struct vcpu *vcpu)
 void vmx_flush_tdp(struct vcpu *vcpu)
 {
 	const struct vmx_vcpu *vmx = vmx_of(vcpu);
-	enum invalidation_type type = (vmx->ept_vpid & EPT_CAP_INVEPT_SINGLE) != 0
-					      ? INVALIDATE_SINGLE_CONTEXT
-					      : INVALIDATE_ALL_CONTEXTS;
 
-	if (!invept(type, vmx->eptp))
-		hv_panic("INVEPT type %u failed", (unsigned)type);
+	flush_eptp(vmx, main_eptp(vcpu));
+	if (vmx->eptp != main_eptp(vcpu))
+		flush_eptp(vmx, vmx->eptp);
 }
 
+/* Translations are kept for each root: another one has none of ours, but its own from when it was used last. */
 void vmx_set_tdp_root(struct vcpu *vcpu, hpa_t root)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
 	vmx->eptp = vmx_eptp(root.v, vcpu->vm->tdp.table.format.levels);
 	vmcs_write64(VMCS_EPTP, vmx->eptp);
+	if (vmx->eptp != main_eptp(vcpu))
+		flush_eptp(vmx, vmx->eptp);
 }
 
 /* Without VPIDs each entry and each exit flushes. SDM: "Operations that Invalidate Cached Mappings". */

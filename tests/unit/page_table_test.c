@@ -375,7 +375,8 @@ static void shared_tables_are_never_touched(void **state)
 static void misuse_panics(void **state)
 {
 	struct fixture f;
-	bool changed = false, ok = true;
+	volatile bool ok = true; /* set between setjmp and longjmp */
+	bool changed = false;
 
 	(void)state;
 	setup(&f, PAGE_FORMAT_EPT, 4, 2, 0, 16);

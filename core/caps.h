@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 struct hv_caps {
-	bool vmx;	 /* else SVM */
+	bool vmx;	  /* else SVM */
 	bool cpuid_named; /* leaf 0x40000000 shows the name */
-	bool nrip_save;	 /* SVM: the CPU stores the next RIP */
+	bool nrip_save;	  /* SVM: the CPU stores the next RIP */
 	bool decode_assists;
 	bool flush_by_asid;
 	bool vmcb_clean;

@@ -12,25 +12,26 @@
 #include "mm/layout.h"
 
 /* UC- for 2 and UC for 3 as after reset; the host uses entries 0 (WB) and 3 (UC) only. */
-#define HOST_PAT UINT64_C(0x0007040600070406)
+#define HOST_PAT		 UINT64_C(0x0007040600070406)
 
-#define GDT_CODE64 UINT64_C(0x00af9b000000ffff)
-#define GDT_DATA UINT64_C(0x00cf93000000ffff)
-#define TSS_BYTES 104u
+#define GDT_CODE64		 UINT64_C(0x00af9b000000ffff)
+#define GDT_DATA		 UINT64_C(0x00cf93000000ffff)
+#define TSS_BYTES		 104u
 #define DESCRIPTOR_TSS_AVAILABLE UINT64_C(0x89)
-#define DESCRIPTOR_TYPE_BUSY BIT64(41)
+#define DESCRIPTOR_TYPE_BUSY	 BIT64(41)
 
 /* Where things are in a slot; a guard page lies below each stack. */
-#define SLOT_STACK PAGE_BYTES
-#define SLOT_IST(n) (SLOT_STACK + CPU_STACK_BYTES + PAGE_BYTES + ((n)-1) * 2 * PAGE_BYTES)
-#define SLOT_CPU (SLOT_IST(3) + 2 * PAGE_BYTES)
+#define SLOT_STACK		 PAGE_BYTES
+#define SLOT_IST(n)		 (SLOT_STACK + CPU_STACK_BYTES + PAGE_BYTES + ((n)-1) * 2 * PAGE_BYTES)
+#define SLOT_CPU		 (SLOT_IST(3) + 2 * PAGE_BYTES)
 
 struct cpu_page {
 	struct cpu cpu;
 	struct vcpu vcpu __attribute__((aligned(64)));
 };
 
-_Static_assert(sizeof(struct cpu_page) <= 2 * PAGE_BYTES, "two pages of the slot are for the structures");
+_Static_assert(sizeof(struct cpu_page) <= 2 * PAGE_BYTES,
+	       "two pages of the slot are for the structures");
 _Static_assert(SLOT_CPU + 2 * PAGE_BYTES <= CPU_SLOT_BYTES, "the slot is large enough");
 
 static uint64_t slot_address(uint32_t index)
@@ -73,7 +74,8 @@ static void fill_descriptors(struct cpu *cpu, uint64_t slot, uint64_t cpu_addres
 	cpu->gdt[HOST_CS / 8] = GDT_CODE64;
 	cpu->gdt[HOST_DS / 8] = GDT_DATA;
 	cpu->gdt[HOST_TR / 8] = (TSS_BYTES - 1) | field_put(BITS64(39, 16), tss) |
-				field_put(BITS64(63, 56), tss >> 24) | DESCRIPTOR_TSS_AVAILABLE << 40;
+				field_put(BITS64(63, 56), tss >> 24) |
+				DESCRIPTOR_TSS_AVAILABLE << 40;
 	cpu->gdt[HOST_TR / 8 + 1] = tss >> 32;
 }
 
@@ -152,7 +154,8 @@ void cpu_load_host(struct cpu *cpu)
 	exception_load_idt();
 	/* The firmware's CD would make the host crawl: ours is off. */
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
-	cr4 |= old & (CR4_LA57 | CR4_VMXE); /* LA57 cannot change in long mode, VMXE not in VMX operation */
+	cr4 |= old & (CR4_LA57 |
+		      CR4_VMXE); /* LA57 cannot change in long mode, VMXE not in VMX operation */
 	if (host_values.xsave)
 		cr4 |= CR4_OSXSAVE;
 	if (host_values.smep)
@@ -192,7 +195,8 @@ void cpu_restore_firmware(struct cpu *cpu)
 
 	load_gdt(gdt);
 	load_idt(context_table(&context->idtr));
-	load_selectors(context->cs, context->ss, context->ds, context->es, context->fs, context->gs);
+	load_selectors(context->cs, context->ss, context->ds, context->es, context->fs,
+		       context->gs);
 	load_ldt(context->ldtr);
 	if (context->tr != 0) {
 		*descriptor &= ~DESCRIPTOR_TYPE_BUSY;
@@ -231,7 +235,8 @@ bool cpu_capture_guest(struct cpu *cpu)
 	static const uint8_t gpr_index[6] = { REG_RBX, REG_RBP, 12, 13, 14, 15 };
 	const struct boot_cpu_context *c = &cpu->context;
 	const uint64_t gpr[6] = { c->rbx, c->rbp, c->r12, c->r13, c->r14, c->r15 };
-	const uint16_t selector[SEGMENT_COUNT] = { c->es, c->cs, c->ss, c->ds, c->fs, c->gs, c->ldtr, c->tr };
+	const uint16_t selector[SEGMENT_COUNT] = { c->es, c->cs, c->ss,	  c->ds,
+						   c->fs, c->gs, c->ldtr, c->tr };
 	struct vcpu *vcpu = cpu->vcpu;
 
 	for (unsigned i = 0; i < REG_GPR_COUNT; i++)

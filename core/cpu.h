@@ -9,23 +9,23 @@
 #include "boot/boot_info.h"
 #include "core/vcpu.h"
 
-#define HOST_CS 0x08u
-#define HOST_DS 0x10u
+#define HOST_CS		0x08u
+#define HOST_DS		0x10u
 /*
  * The firmware may run with TR = 0, which no instruction can bring back. If we undo everything, TR keeps this selector:
  * beyond the end of any firmware's GDT, so that firmware which saves and reloads TR (EDK2's MP library) leaves it alone.
  */
-#define HOST_TR 0xf0u
+#define HOST_TR		0xf0u
 
 /* Interrupt stack table entries. */
-#define IST_NMI 1u
-#define IST_DF 2u
-#define IST_MC 3u
+#define IST_NMI		1u
+#define IST_DF		2u
+#define IST_MC		3u
 
-#define CPU_SLOT_BYTES UINT64_C(0x20000)
+#define CPU_SLOT_BYTES	UINT64_C(0x20000)
 #define CPU_STACK_BYTES UINT64_C(0x4000)
 /* Pages of a slot that are backed by memory: stack, three IST stacks, struct cpu and struct vcpu. */
-#define CPU_SLOT_PAGES (CPU_STACK_BYTES / PAGE_BYTES + 3 + 2)
+#define CPU_SLOT_PAGES	(CPU_STACK_BYTES / PAGE_BYTES + 3 + 2)
 
 /* Boot CPU: take memory for the slot of CPU `index` and fill it. NULL: the pool is empty. */
 MUST_CHECK struct cpu *cpu_create(struct pool *pool, uint32_t index);
@@ -52,6 +52,7 @@ void cpu_restore_firmware(struct cpu *cpu);
 MUST_CHECK bool cpu_capture_guest(struct cpu *cpu);
 
 /* Run `function(cpu)` on the host's tables and the CPU's own stack (core/entry.asm). */
-uint64_t cpu_call_on_host(struct cpu *cpu, uint64_t (*function)(struct cpu *), uint64_t cr3, uint64_t stack_top);
+uint64_t cpu_call_on_host(struct cpu *cpu, uint64_t (*function)(struct cpu *), uint64_t cr3,
+			  uint64_t stack_top);
 
 #endif

@@ -54,9 +54,10 @@ void events_raise(struct vcpu *vcpu, const struct event *event)
 		return;
 	}
 	if (makes_double_fault(first, second)) {
-		*pending = (struct event){
-			.valid = true, .has_error = true, .vector = VECTOR_DF, .type = EVENT_EXCEPTION
-		};
+		*pending = (struct event){ .valid = true,
+					   .has_error = true,
+					   .vector = VECTOR_DF,
+					   .type = EVENT_EXCEPTION };
 		return;
 	}
 	/*

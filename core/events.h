@@ -33,10 +33,10 @@ struct event {
 };
 
 struct events {
-	struct event pending;	   /* re-injection or exception */
-	bool nmi_pending;	   /* one is waiting to be delivered (they coalesce, as on the CPU) */
-	bool nmi_blocked;	   /* software's view where the CPU has no virtual NMIs (SVM) */
-	bool triple_fault;	   /* delivery has failed for good: shut down */
+	struct event pending; /* re-injection or exception */
+	bool nmi_pending;     /* one is waiting to be delivered (they coalesce, as on the CPU) */
+	bool nmi_blocked;     /* software's view where the CPU has no virtual NMIs (SVM) */
+	bool triple_fault;    /* delivery has failed for good: shut down */
 };
 
 /* Combine a new exception with one that was being delivered. SDM: "Interrupt 8—Double Fault Exception (#DF)". */

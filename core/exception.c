@@ -7,7 +7,7 @@
 #include "core/panic.h"
 #include "core/startup.h"
 
-#define STUB_BYTES 16u
+#define STUB_BYTES     16u
 #define GATE_INTERRUPT UINT64_C(0x8e00)
 
 struct exception_table_entry {
@@ -27,8 +27,8 @@ static void set_gate(unsigned vector, unsigned ist)
 {
 	uint64_t address = (uint64_t)exception_stubs + vector * STUB_BYTES;
 
-	idt[vector][0] = (address & 0xffff) | (uint64_t)HOST_CS << 16 | (uint64_t)ist << 32 | GATE_INTERRUPT << 32 |
-			 field_get(BITS64(31, 16), address) << 48;
+	idt[vector][0] = (address & 0xffff) | (uint64_t)HOST_CS << 16 | (uint64_t)ist << 32 |
+			 GATE_INTERRUPT << 32 | field_get(BITS64(31, 16), address) << 48;
 	idt[vector][1] = address >> 32;
 }
 
@@ -78,17 +78,21 @@ static bool fix_up(struct exception_frame *frame)
 
 static void dump_frame(const struct exception_frame *f)
 {
-	log_error("rip %016llx rsp %016llx rflags %08llx cr2 %016llx cr3 %llx", (unsigned long long)f->rip,
-		  (unsigned long long)f->rsp, (unsigned long long)f->rflags, (unsigned long long)read_cr2(),
+	log_error("rip %016llx rsp %016llx rflags %08llx cr2 %016llx cr3 %llx",
+		  (unsigned long long)f->rip, (unsigned long long)f->rsp,
+		  (unsigned long long)f->rflags, (unsigned long long)read_cr2(),
 		  (unsigned long long)read_cr3());
 	log_error("rax %016llx rcx %016llx rdx %016llx rbx %016llx", (unsigned long long)f->rax,
-		  (unsigned long long)f->rcx, (unsigned long long)f->rdx, (unsigned long long)f->rbx);
+		  (unsigned long long)f->rcx, (unsigned long long)f->rdx,
+		  (unsigned long long)f->rbx);
 	log_error("rbp %016llx rsi %016llx rdi %016llx r8  %016llx", (unsigned long long)f->rbp,
-		  (unsigned long long)f->rsi, (unsigned long long)f->rdi, (unsigned long long)f->r8);
+		  (unsigned long long)f->rsi, (unsigned long long)f->rdi,
+		  (unsigned long long)f->r8);
 	log_error("r9  %016llx r10 %016llx r11 %016llx r12 %016llx", (unsigned long long)f->r9,
-		  (unsigned long long)f->r10, (unsigned long long)f->r11, (unsigned long long)f->r12);
-	log_error("r13 %016llx r14 %016llx r15 %016llx", (unsigned long long)f->r13, (unsigned long long)f->r14,
-		  (unsigned long long)f->r15);
+		  (unsigned long long)f->r10, (unsigned long long)f->r11,
+		  (unsigned long long)f->r12);
+	log_error("r13 %016llx r14 %016llx r15 %016llx", (unsigned long long)f->r13,
+		  (unsigned long long)f->r14, (unsigned long long)f->r15);
 }
 
 void exception_handle(struct exception_frame *frame)

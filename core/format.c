@@ -38,7 +38,8 @@ static void put_text(struct sink *sink, const struct spec *spec, const char *tex
 		sink_pad(sink, ' ', length, spec->width);
 }
 
-static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, unsigned base, bool negative)
+static void put_number(struct sink *sink, const struct spec *spec, uint64_t value, unsigned base,
+		       bool negative)
 {
 	char digits[24];
 	size_t at = sizeof(digits);
@@ -96,7 +97,8 @@ static void put_string(struct sink *sink, const struct spec *spec, const char *t
 	put_text(sink, spec, text, length);
 }
 
-static void put_argument(struct sink *sink, const struct spec *spec, char conversion, va_list *arguments)
+static void put_argument(struct sink *sink, const struct spec *spec, char conversion,
+			 va_list *arguments)
 {
 	int64_t number;
 	char c;
@@ -104,7 +106,8 @@ static void put_argument(struct sink *sink, const struct spec *spec, char conver
 	switch (conversion) {
 	case 'd':
 		number = take_signed(arguments, spec->longs);
-		put_number(sink, spec, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10, number < 0);
+		put_number(sink, spec, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10,
+			   number < 0);
 		break;
 	case 'u':
 		put_number(sink, spec, take_unsigned(arguments, spec->longs), 10, false);

@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 /* Both always terminate `buffer` if `bytes` > 0, and return the characters stored, without the terminator. */
-size_t format_string(char *buffer, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+size_t format_string(char *buffer, size_t bytes, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 size_t format_string_v(char *buffer, size_t bytes, const char *format, va_list arguments)
 	__attribute__((format(printf, 3, 0)));
 

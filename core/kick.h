@@ -15,11 +15,11 @@
 
 struct vcpu;
 
-#define KICK_TLB_FLUSH BIT32(0) /* the guest-physical map has changed */
-#define KICK_STOP BIT32(1)	/* a fault in the hypervisor stops all CPUs */
-#define KICK_ACTIVITY BIT32(2)	/* an INIT or SIPI is in vcpu->startup */
-#define KICK_GUEST_NMI BIT32(3) /* the guest sent this CPU an NMI */
-#define KICK_RECHECK BIT32(4)	/* nothing but: look again before the next entry */
+#define KICK_TLB_FLUSH	   BIT32(0) /* the guest-physical map has changed */
+#define KICK_STOP	   BIT32(1) /* a fault in the hypervisor stops all CPUs */
+#define KICK_ACTIVITY	   BIT32(2) /* an INIT or SIPI is in vcpu->startup */
+#define KICK_GUEST_NMI	   BIT32(3) /* the guest sent this CPU an NMI */
+#define KICK_RECHECK	   BIT32(4) /* nothing but: look again before the next entry */
 
 /* NMIs sent longer ago than this have arrived: in TSC cycles. */
 #define KICK_EXPIRY_CYCLES UINT64_C(100000000)

@@ -8,10 +8,10 @@
 #include "core/format.h"
 #include "core/lock.h"
 
-#define RING_BYTES 16384u /* a power of two */
-#define LINE_BYTES 256u
-#define POLLS_PER_LINE 256u
-#define POLLS_SYNCHRONOUS 10000000u
+#define RING_BYTES	       16384u /* a power of two */
+#define LINE_BYTES	       256u
+#define POLLS_PER_LINE	       256u
+#define POLLS_SYNCHRONOUS      10000000u
 #define LOCK_TRIES_SYNCHRONOUS 100000u
 
 static const char prefix[] = "solovisor: ";
@@ -55,7 +55,8 @@ static void drain_locked(uint32_t polls)
 {
 	while (log_state.head != log_state.tail) {
 		if (uart_can_send(log_state.port))
-			uart_send(log_state.port, (uint8_t)log_state.ring[log_state.head++ % RING_BYTES]);
+			uart_send(log_state.port,
+				  (uint8_t)log_state.ring[log_state.head++ % RING_BYTES]);
 		else if (polls-- == 0)
 			break;
 	}
@@ -65,7 +66,9 @@ static void drain_locked(uint32_t polls)
 static void append_line(const char *line, uint32_t bytes)
 {
 	if (log_state.port == 0) /* nobody reads: the newest lines stay */
-		log_state.head = log_state.tail + bytes > RING_BYTES ? log_state.tail + bytes - RING_BYTES : 0;
+		log_state.head = log_state.tail + bytes > RING_BYTES
+					 ? log_state.tail + bytes - RING_BYTES
+					 : 0;
 	if (log_state.tail - log_state.head + bytes > RING_BYTES) {
 		log_state.lost++;
 		return;

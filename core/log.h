@@ -15,10 +15,11 @@
 void log_init(uint16_t port, uint32_t baud, enum boot_log_level level);
 
 /* One line, without the newline; cut at 240 characters. */
-void log_write(enum boot_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_write(enum boot_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 #define log_error(...) log_write(BOOT_LOG_ERROR, __VA_ARGS__)
-#define log_warn(...) log_write(BOOT_LOG_WARN, __VA_ARGS__)
-#define log_info(...) log_write(BOOT_LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_write(BOOT_LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_write(BOOT_LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(BOOT_LOG_DEBUG, __VA_ARGS__)
 
 /* Send what is waiting: for at most `polls` looks at a busy UART. */

@@ -4,22 +4,17 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/msr.h"
 
-#define MTRRCAP_VCNT BITS64(7, 0)
-#define MTRRCAP_FIX BIT64(8)
-#define MTRRCAP_SMRR BIT64(11)
+#define MTRRCAP_VCNT	 BITS64(7, 0)
+#define MTRRCAP_FIX	 BIT64(8)
+#define MTRRCAP_SMRR	 BIT64(11)
 #define CPUID_1_EDX_MTRR BIT32(12)
 
-static const uint32_t fixed_msr[MEMTYPE_FIXED_COUNT] = { MSR_MTRR_FIX64K_00000,
-							 MSR_MTRR_FIX16K_80000,
-							 MSR_MTRR_FIX16K_A0000,
-							 MSR_MTRR_FIX4K_C0000,
-							 MSR_MTRR_FIX4K_C0000 + 1,
-							 MSR_MTRR_FIX4K_C0000 + 2,
-							 MSR_MTRR_FIX4K_C0000 + 3,
-							 MSR_MTRR_FIX4K_C0000 + 4,
-							 MSR_MTRR_FIX4K_C0000 + 5,
-							 MSR_MTRR_FIX4K_C0000 + 6,
-							 MSR_MTRR_FIX4K_C0000 + 7 };
+static const uint32_t fixed_msr[MEMTYPE_FIXED_COUNT] = {
+	MSR_MTRR_FIX64K_00000,	  MSR_MTRR_FIX16K_80000,    MSR_MTRR_FIX16K_A0000,
+	MSR_MTRR_FIX4K_C0000,	  MSR_MTRR_FIX4K_C0000 + 1, MSR_MTRR_FIX4K_C0000 + 2,
+	MSR_MTRR_FIX4K_C0000 + 3, MSR_MTRR_FIX4K_C0000 + 4, MSR_MTRR_FIX4K_C0000 + 5,
+	MSR_MTRR_FIX4K_C0000 + 6, MSR_MTRR_FIX4K_C0000 + 7
+};
 
 void mtrr_read(struct mtrr_state *mtrr, unsigned maxphyaddr)
 {

@@ -44,7 +44,8 @@ static void print_host_backtrace(void)
 {
 	const uint64_t *frame = __builtin_frame_address(0);
 
-	for (unsigned i = 0; i < BACKTRACE_MAX && (uint64_t)frame >= LAYOUT_CPU_SLOTS && frame[0] != 0; i++) {
+	for (unsigned i = 0;
+	     i < BACKTRACE_MAX && (uint64_t)frame >= LAYOUT_CPU_SLOTS && frame[0] != 0; i++) {
 		log_error("  host %016llx", (ull)frame[1]);
 		frame = (const uint64_t *)frame[0];
 	}
@@ -75,8 +76,8 @@ static void dump_segment(struct vcpu *vcpu, enum segment_index index, const char
 {
 	const struct segment *s = segment_read(vcpu, index);
 
-	log_error("%s %04x base %016llx limit %08x rights %05x", name, s->selector, (ull)s->base, s->limit,
-		  s->rights);
+	log_error("%s %04x base %016llx limit %08x rights %05x", name, s->selector, (ull)s->base,
+		  s->limit, s->rights);
 }
 
 static bool read_linear(struct vcpu *vcpu, uint64_t address, uint64_t *value)
@@ -116,19 +117,21 @@ void hv_dump_guest(struct vcpu *vcpu)
 {
 	static const char *const segment_name[SEGMENT_COUNT] = { "es  ", "cs  ", "ss  ", "ds  ",
 								 "fs  ", "gs  ", "ldtr", "tr  " };
-	static const char *const gpr_name[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-						  "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char *const gpr_name[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+						  "rsi", "rdi", "r8 ", "r9 ", "r10", "r11",
+						  "r12", "r13", "r14", "r15" };
 
 	log_error("cpu %u guest state: rip %016llx rflags %08llx", vcpu->index, (ull)rip_read(vcpu),
 		  (ull)rflags_read(vcpu));
 	for (unsigned i = 0; i < 16; i += 4)
 		log_error("%s %016llx %s %016llx %s %016llx %s %016llx", gpr_name[i],
-			  (ull)gpr_read_raw(vcpu, i), gpr_name[i + 1], (ull)gpr_read_raw(vcpu, i + 1),
-			  gpr_name[i + 2], (ull)gpr_read_raw(vcpu, i + 2), gpr_name[i + 3],
+			  (ull)gpr_read_raw(vcpu, i), gpr_name[i + 1],
+			  (ull)gpr_read_raw(vcpu, i + 1), gpr_name[i + 2],
+			  (ull)gpr_read_raw(vcpu, i + 2), gpr_name[i + 3],
 			  (ull)gpr_read_raw(vcpu, i + 3));
 	log_error("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx dr7 %llx", (ull)cr0_read(vcpu),
-		  (ull)cr2_read(vcpu), (ull)cr3_read(vcpu), (ull)cr4_read(vcpu), (ull)efer_read(vcpu),
-		  (ull)dr7_read(vcpu));
+		  (ull)cr2_read(vcpu), (ull)cr3_read(vcpu), (ull)cr4_read(vcpu),
+		  (ull)efer_read(vcpu), (ull)dr7_read(vcpu));
 	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
 		dump_segment(vcpu, (enum segment_index)i, segment_name[i]);
 	log_error("gdtr %016llx %04x idtr %016llx %04x shadow %u", (ull)gdtr_read(vcpu).base,
@@ -140,8 +143,8 @@ void hv_dump_guest(struct vcpu *vcpu)
 void hv_dump_and_stop(struct vcpu *vcpu, const char *why, uint64_t reason, const uint64_t info[2])
 {
 	log_set_synchronous();
-	log_error("PANIC: cpu %u: %s: reason %llx info %llx %llx", vcpu->index, why, (ull)reason, (ull)info[0],
-		  (ull)info[1]);
+	log_error("PANIC: cpu %u: %s: reason %llx info %llx %llx", vcpu->index, why, (ull)reason,
+		  (ull)info[0], (ull)info[1]);
 	stop_others();
 	hv_dump_guest(vcpu);
 	vendor->dump(vcpu);

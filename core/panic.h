@@ -13,10 +13,10 @@ struct vcpu;
 void hv_panic(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* Our own bug if false; checked in release builds too, as it is cheap. */
-#define HV_ASSERT(condition)                                                                       \
-	do {                                                                                       \
-		if (__builtin_expect(!(condition), 0))                                             \
-			hv_panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition);       \
+#define HV_ASSERT(condition)                                                                 \
+	do {                                                                                 \
+		if (__builtin_expect(!(condition), 0))                                       \
+			hv_panic("%s:%d: %s does not hold", __FILE__, __LINE__, #condition); \
 	} while (0)
 
 /* An exit that cannot be handled: guest registers, control structure and backtrace, then as hv_panic(). */

@@ -50,16 +50,16 @@ void gpr_write(struct vcpu *vcpu, unsigned index, uint64_t value)
 }
 
 /* The registers that are one value in the cache: a reader and a writer each. */
-#define DEFINE_ACCESSORS(type, name, field, reg)                                                   \
-	type name##_read(struct vcpu *vcpu)                                                        \
-	{                                                                                          \
-		need(vcpu, reg);                                                                   \
-		return vcpu->regs.field;                                                           \
-	}                                                                                          \
-	void name##_write(struct vcpu *vcpu, type value)                                           \
-	{                                                                                          \
-		vcpu->regs.field = value;                                                          \
-		regs_mark_dirty(&vcpu->regs, reg);                                                 \
+#define DEFINE_ACCESSORS(type, name, field, reg)         \
+	type name##_read(struct vcpu *vcpu)              \
+	{                                                \
+		need(vcpu, reg);                         \
+		return vcpu->regs.field;                 \
+	}                                                \
+	void name##_write(struct vcpu *vcpu, type value) \
+	{                                                \
+		vcpu->regs.field = value;                \
+		regs_mark_dirty(&vcpu->regs, reg);       \
 	}
 
 DEFINE_ACCESSORS(uint64_t, rip, rip, REG_RIP)
@@ -108,7 +108,8 @@ unsigned cpl_read(struct vcpu *vcpu)
 
 bool mode_is_64bit(struct vcpu *vcpu)
 {
-	return (efer_read(vcpu) & EFER_LMA) != 0 && (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_L) != 0;
+	return (efer_read(vcpu) & EFER_LMA) != 0 &&
+	       (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_L) != 0;
 }
 
 unsigned mode_code_bytes(struct vcpu *vcpu)

@@ -47,13 +47,13 @@ enum reg {
 
 _Static_assert(REG_COUNT <= 64, "the bitmaps have 64 bits");
 
-#define REG_BIT(reg) BIT64(reg)
+#define REG_BIT(reg)	  BIT64(reg)
 #define REGS_SEGMENT_BITS BITS64(REG_SEGMENTS + SEGMENT_COUNT - 1, REG_SEGMENTS)
 /* What an exit leaves in the VMCS or VMCB: not available until fetched. Other registers are saved by the exit stub. */
-#define REGS_LAZY (REG_BIT(REG_RSP) | BITS64(REG_COUNT - 1, REG_RIP))
+#define REGS_LAZY	  (REG_BIT(REG_RSP) | BITS64(REG_COUNT - 1, REG_RIP))
 
-#define SHADOW_STI BIT32(0)
-#define SHADOW_MOV_SS BIT32(1)
+#define SHADOW_STI	  BIT32(0)
+#define SHADOW_MOV_SS	  BIT32(1)
 
 struct regs {
 	uint64_t gpr[REG_GPR_COUNT];

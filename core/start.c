@@ -19,8 +19,8 @@
 #include "mm/layout.h"
 
 #define TDP_POOL_PAGES 160u
-#define EAGER_MIN (UINT64_C(4) << 30)
-#define EAGER_HUGE (UINT64_C(512) << 30) /* with 1 GiB pages one table covers as much */
+#define EAGER_MIN      (UINT64_C(4) << 30)
+#define EAGER_HUGE     (UINT64_C(512) << 30) /* with 1 GiB pages one table covers as much */
 
 extern const uint8_t core_text_start[], core_text_end[], core_rodata_start[], core_rodata_end[];
 extern const uint8_t core_data_start[], core_bss_end[];
@@ -99,12 +99,13 @@ static bool add_ram(const struct boot_info *info, uint64_t *top)
 
 static bool build_host_map(void)
 {
-	const struct host_map_image image = { (uint64_t)core_text_start,   (uint64_t)core_text_end,
-					      (uint64_t)core_rodata_start, (uint64_t)core_rodata_end,
-					      (uint64_t)core_data_start,   (uint64_t)core_bss_end };
+	const struct host_map_image image = {
+		(uint64_t)core_text_start, (uint64_t)core_text_end,   (uint64_t)core_rodata_start,
+		(uint64_t)core_rodata_end, (uint64_t)core_data_start, (uint64_t)core_bss_end
+	};
 
-	return host_map_init(&core_pool, hv_caps.host_levels, hv_caps.host_huge_pages, hv_caps.maxphyaddr,
-			     &image);
+	return host_map_init(&core_pool, hv_caps.host_levels, hv_caps.host_huge_pages,
+			     hv_caps.maxphyaddr, &image);
 }
 
 static bool build_guest_map(const struct boot_info *info, uint64_t top)
@@ -113,8 +114,8 @@ static bool build_guest_map(const struct boot_info *info, uint64_t top)
 	struct page_format format;
 	const struct mtrr_state *types = NULL;
 
-	page_format_init(&format, hv_caps.vmx ? PAGE_FORMAT_EPT : PAGE_FORMAT_NPT, hv_caps.tdp_levels,
-			 hv_caps.huge_pages ? 2 : 1, hv_caps.maxphyaddr);
+	page_format_init(&format, hv_caps.vmx ? PAGE_FORMAT_EPT : PAGE_FORMAT_NPT,
+			 hv_caps.tdp_levels, hv_caps.huge_pages ? 2 : 1, hv_caps.maxphyaddr);
 	format.exec_only = hv_caps.exec_only_pages;
 	if (hv_caps.vmx) {
 		mtrr_read(&mtrr, hv_caps.maxphyaddr);
@@ -127,7 +128,8 @@ static bool build_guest_map(const struct boot_info *info, uint64_t top)
 	vm.step_scratch = pool_alloc(&core_pool);
 	if (vm.step_scratch == NULL || !tdp_view_init(&vm.step_view, &core_pool))
 		return false;
-	return tdp_mmu_init(&vm.tdp, &format, &vm.tdp_pool, types, top, UINT64_C(1) << hv_caps.maxphyaddr) &&
+	return tdp_mmu_init(&vm.tdp, &format, &vm.tdp_pool, types, top,
+			    UINT64_C(1) << hv_caps.maxphyaddr) &&
 	       tdp_mmu_hide(&vm.tdp, (gpa_t){ info->hv_base }, info->hv_bytes);
 }
 
@@ -145,7 +147,8 @@ static bool create_cpus(const struct boot_info *info)
 		cpu_pages[i] = cpu;
 		vm.vcpus[i] = cpu->vcpu;
 		if (!vendor->vcpu_alloc(vcpu, &core_pool) ||
-		    !host_map_device(cpu_device_address(i), (hpa_t){ rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS },
+		    !host_map_device(cpu_device_address(i),
+				     (hpa_t){ rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS },
 				     PAGE_BYTES))
 			return false;
 		cpu->apic_page = (volatile uint8_t *)cpu_device_address(i);
@@ -155,15 +158,20 @@ static bool create_cpus(const struct boot_info *info)
 
 static void report(const struct boot_info *info)
 {
-	log_info("%s, %u CPUs, %u-level host, %u-level guest map, MAXPHYADDR %u%s%s%s%s", vendor->name,
-		 info->cpu_count, hv_caps.host_levels, hv_caps.tdp_levels, hv_caps.maxphyaddr,
-		 hv_caps.huge_pages ? ", 1G pages" : "", hv_caps.nrip_save ? ", NRIP" : "",
-		 hv_caps.decode_assists ? ", decode assists" : "", hv_caps.virtual_nmi ? ", virtual NMI" : "");
-	log_info("memory: %llu KiB at 0x%llx: image %llu, core pool %llu (%llu free), guest map %llu (%llu free)",
-		 (unsigned long long)info->hv_bytes / 1024, (unsigned long long)info->hv_base,
-		 (unsigned long long)info->image_bytes / 1024, (unsigned long long)core_pool.total_pages * 4,
-		 (unsigned long long)core_pool.free_pages * 4, (unsigned long long)vm.tdp_pool.total_pages * 4,
-		 (unsigned long long)vm.tdp_pool.free_pages * 4);
+	log_info("%s, %u CPUs, %u-level host, %u-level guest map, MAXPHYADDR %u%s%s%s%s",
+		 vendor->name, info->cpu_count, hv_caps.host_levels, hv_caps.tdp_levels,
+		 hv_caps.maxphyaddr, hv_caps.huge_pages ? ", 1G pages" : "",
+		 hv_caps.nrip_save ? ", NRIP" : "",
+		 hv_caps.decode_assists ? ", decode assists" : "",
+		 hv_caps.virtual_nmi ? ", virtual NMI" : "");
+	log_info(
+		"memory: %llu KiB at 0x%llx: image %llu, core pool %llu (%llu free), guest map %llu (%llu free)",
+		(unsigned long long)info->hv_bytes / 1024, (unsigned long long)info->hv_base,
+		(unsigned long long)info->image_bytes / 1024,
+		(unsigned long long)core_pool.total_pages * 4,
+		(unsigned long long)core_pool.free_pages * 4,
+		(unsigned long long)vm.tdp_pool.total_pages * 4,
+		(unsigned long long)vm.tdp_pool.free_pages * 4);
 }
 
 /* Not protected itself: it sets the guard. */
@@ -179,10 +187,11 @@ static enum core_status prepare(struct boot_info *info)
 	enum core_status status;
 	uint64_t top;
 
-	if (info->magic != BOOT_INFO_MAGIC || info->info_bytes != sizeof(*info) || info->cpu_count == 0 ||
-	    info->cpu_count > VM_MAX_CPUS)
+	if (info->magic != BOOT_INFO_MAGIC || info->info_bytes != sizeof(*info) ||
+	    info->cpu_count == 0 || info->cpu_count > VM_MAX_CPUS)
 		return fail(info, CORE_FAILED, "loader and core do not fit together");
-	log_init((uint16_t)info->serial_port, info->serial_baud, (enum boot_log_level)info->log_level);
+	log_init((uint16_t)info->serial_port, info->serial_baud,
+		 (enum boot_log_level)info->log_level);
 	read_cpu_values();
 	vendor = choose_vendor();
 	hv_caps.cpuid_named = info->cpuid_named != 0;
@@ -200,7 +209,8 @@ static enum core_status prepare(struct boot_info *info)
 	vm.reset_value = (uint8_t)info->reset_value;
 	if (!add_ram(info, &top) || !build_host_map() || !build_guest_map(info, top) ||
 	    !vendor->vm_init(&vm, &core_pool) || !create_cpus(info))
-		return fail(info, CORE_NO_MEMORY, "the memory reserved for the hypervisor is too small");
+		return fail(info, CORE_NO_MEMORY,
+			    "the memory reserved for the hypervisor is too small");
 	report(info);
 	return CORE_OK;
 }
@@ -266,7 +276,8 @@ static uint64_t enter_on_host(struct cpu *cpu)
 	hv_panic("the run loop of CPU %u came back", cpu->index);
 }
 
-static uint64_t run_on_host(struct cpu *page, struct boot_info *info, const struct boot_cpu_context *context,
+static uint64_t run_on_host(struct cpu *page, struct boot_info *info,
+			    const struct boot_cpu_context *context,
 			    uint64_t (*function)(struct cpu *))
 {
 	uint64_t status;
@@ -282,7 +293,7 @@ static uint64_t run_on_host(struct cpu *page, struct boot_info *info, const stru
 
 /* The only symbol that the loader knows: see boot/boot_info.h. */
 __attribute__((no_stack_protector)) uint64_t core_entry(uint64_t request, struct boot_info *info,
-							 struct boot_cpu_context *context)
+							struct boot_cpu_context *context)
 {
 	struct cpu *page;
 
@@ -290,7 +301,8 @@ __attribute__((no_stack_protector)) uint64_t core_entry(uint64_t request, struct
 		set_stack_guard();
 		return prepare(info);
 	}
-	if (context == NULL || context->cpu_index >= vm.vcpu_count || cpu_pages[context->cpu_index] == NULL)
+	if (context == NULL || context->cpu_index >= vm.vcpu_count ||
+	    cpu_pages[context->cpu_index] == NULL)
 		return fail(info, CORE_FAILED, "the loader named a CPU that was not prepared");
 	page = cpu_pages[context->cpu_index];
 	switch (request) {

@@ -33,7 +33,8 @@ enum startup_action startup_take(_Atomic(uint32_t) *word, bool boot_cpu, uint8_t
 			action = STARTUP_RESET;
 			new = 0;
 		} else if ((old & STARTUP_INIT) != 0) {
-			action = (old & STARTUP_SIPI) != 0 ? STARTUP_RESET_AND_START : STARTUP_RESET;
+			action =
+				(old & STARTUP_SIPI) != 0 ? STARTUP_RESET_AND_START : STARTUP_RESET;
 			new = action == STARTUP_RESET ? STARTUP_WAITING : 0;
 		} else if ((old & STARTUP_SIPI) != 0) {
 			action = STARTUP_START;

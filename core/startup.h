@@ -12,16 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STARTUP_INIT 0x100u	/* an INIT has not been acted upon */
-#define STARTUP_SIPI 0x200u	/* a SIPI has not been acted upon; the vector is in the low byte */
-#define STARTUP_WAITING 0x400u	/* the vCPU is in wait-for-SIPI */
-#define STARTUP_VECTOR 0x0ffu
+#define STARTUP_INIT	0x100u /* an INIT has not been acted upon */
+#define STARTUP_SIPI	0x200u /* a SIPI has not been acted upon; the vector is in the low byte */
+#define STARTUP_WAITING 0x400u /* the vCPU is in wait-for-SIPI */
+#define STARTUP_VECTOR	0x0ffu
 
 enum startup_action {
 	STARTUP_NOTHING,
-	STARTUP_RESET,	       /* reset the vCPU, then wait for a SIPI (the boot CPU: run from the reset vector) */
+	STARTUP_RESET, /* reset the vCPU, then wait for a SIPI (the boot CPU: run from the reset vector) */
 	STARTUP_RESET_AND_START, /* reset it, and start it at the vector */
-	STARTUP_START,	       /* it was waiting: start it at the vector */
+	STARTUP_START,		 /* it was waiting: start it at the vector */
 };
 
 /* The sender's side. Both return whether the target must be kicked. */

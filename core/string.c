@@ -29,7 +29,10 @@ void *memmove(void *to, const void *from, size_t bytes)
 		return memcpy(to, from, bytes);
 	while (bytes-- > 0) {
 		t[bytes] = f[bytes];
-		asm volatile("" : : : "memory"); /* keep the compiler from making this a call of memmove */
+		asm volatile(""
+			     :
+			     :
+			     : "memory"); /* keep the compiler from making this a call of memmove */
 	}
 	return to;
 }

@@ -32,20 +32,22 @@ struct vcpu {
 	struct cpu *cpu;
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
 	uint32_t index;
-	uint32_t apic_id;	/* initial one, CPUID leaf 1 or 0xb */
-	uint64_t apic_base;	/* the guest's IA32_APIC_BASE */
+	uint32_t apic_id;   /* initial one, CPUID leaf 1 or 0xb */
+	uint64_t apic_base; /* the guest's IA32_APIC_BASE */
 	enum activity activity;
-	_Atomic(uint32_t) online;   /* it runs the guest from now on: an NMI reaches us, not the firmware */
-	_Atomic(uint32_t) in_guest; /* the CPU executes the guest, or is past its last look at the kicks */
+	_Atomic(uint32_t)
+		online; /* it runs the guest from now on: an NMI reaches us, not the firmware */
+	_Atomic(uint32_t)
+		in_guest; /* the CPU executes the guest, or is past its last look at the kicks */
 	struct kick_box kick;	   /* set by others */
 	_Atomic(uint32_t) startup; /* core/startup.h: INIT and SIPI on their way */
 	bool trial;		   /* leave the run loop at the first exit */
 	uint64_t exit_counts[VCPU_EXIT_KINDS];
-	uint64_t hidden_writes; /* to the hypervisor's memory, all dropped */
+	uint64_t hidden_writes;	     /* to the hypervisor's memory, all dropped */
 	uint32_t apic_ldr, apic_dfr; /* what the guest wrote last, where its writes are trapped */
-	uint8_t decoded_bytes;	/* a handler has decoded the instruction that exited: its length, else 0 */
-	uint8_t step_kind;	/* enum step_kind (vmexit/step.h): a native single step is under way */
-	gpa_t step_gpa;		/* the frame that the step works on */
+	uint8_t decoded_bytes; /* a handler has decoded the instruction that exited: its length, else 0 */
+	uint8_t step_kind; /* enum step_kind (vmexit/step.h): a native single step is under way */
+	gpa_t step_gpa;	   /* the frame that the step works on */
 };
 
 /* Text of a soft failure, one line. */
@@ -67,12 +69,12 @@ struct cpu {
 	uint64_t stack_top;
 	uint32_t index;
 	uint32_t apic_id;
-	uint64_t nmi_count;   /* taken in host mode; only the NMI handler writes it */
-	uint64_t nmi_handled; /* how many of them the run loop has looked at */
+	uint64_t nmi_count;	     /* taken in host mode; only the NMI handler writes it */
+	uint64_t nmi_handled;	     /* how many of them the run loop has looked at */
 	volatile uint8_t *apic_page; /* the local APIC's registers (xAPIC mode) */
 	uint64_t gdt[32];
 	uint32_t tss[26];
-	bool enabled;	  /* VMX or SVM is on */
+	bool enabled;			 /* VMX or SVM is on */
 	struct boot_cpu_context context; /* (b) of the loader's call */
 	struct cpu_saved_state saved;
 	struct failure failure; /* why the last request failed */
@@ -80,14 +82,14 @@ struct cpu {
 
 /* (b) written by the boot CPU before the others start, then constant; (l) under `lock` */
 struct vm {
-	struct tdp_mmu tdp;	 /* (l) */
-	struct pool tdp_pool;	 /* (l) */
-	uint32_t vcpu_count;	 /* (b) */
+	struct tdp_mmu tdp;		 /* (l) */
+	struct pool tdp_pool;		 /* (l) */
+	uint32_t vcpu_count;		 /* (b) */
 	struct vcpu *vcpus[VM_MAX_CPUS]; /* (b) */
 	_Atomic(uint32_t) lock;
-	_Atomic(uint32_t) step_lock;	 /* one CPU at a time executes an instruction on step_view */
+	_Atomic(uint32_t) step_lock; /* one CPU at a time executes an instruction on step_view */
 	struct tdp_view step_view;
-	uint8_t *step_scratch; /* the page that stands in for a frame there */
+	uint8_t *step_scratch;	 /* the page that stands in for a frame there */
 	uint8_t *msr_bitmap;	 /* (b) VMX MSR bitmap or SVM MSRPM */
 	hpa_t stub_root;	 /* (b) SVM: map of the wait-for-SIPI stub */
 	uint64_t reset_register; /* (b) ACPI RESET_REG in I/O space or 0 */

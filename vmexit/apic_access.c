@@ -25,7 +25,8 @@ void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value)
 
 	switch (reg) {
 	case APIC_ICR_LOW:
-		if (!icr_write_trapped(vcpu, (uint64_t)(apic_read(page, APIC_ICR_HIGH) >> 24) << 32 | value))
+		if (!icr_write_trapped(
+			    vcpu, (uint64_t)(apic_read(page, APIC_ICR_HIGH) >> 24) << 32 | value))
 			return;
 		break;
 	case APIC_LDR:
@@ -81,7 +82,8 @@ static bool protect(struct vcpu *vcpu, uint64_t apic_base, unsigned rights)
 	bool changed = false, ok;
 
 	lock_acquire(&vm->lock);
-	ok = tdp_mmu_protect(&vm->tdp, (gpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES, rights, &changed);
+	ok = tdp_mmu_protect(&vm->tdp, (gpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES, rights,
+			     &changed);
 	lock_release(&vm->lock);
 	if (changed)
 		tdp_flush_all(vcpu);
@@ -98,8 +100,8 @@ void apic_base_changed(struct vcpu *vcpu, uint64_t apic_base)
 
 	vcpu->apic_base = apic_base;
 	if (((old ^ apic_base) & APIC_BASE_ADDRESS) != 0 &&
-	    !host_map_device(cpu_device_address(vcpu->index), (hpa_t){ apic_base & APIC_BASE_ADDRESS },
-			     PAGE_BYTES))
+	    !host_map_device(cpu_device_address(vcpu->index),
+			     (hpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES))
 		hv_panic("no memory to follow the APIC to 0x%llx", (unsigned long long)apic_base);
 	if (hv_caps.vmx)
 		return;

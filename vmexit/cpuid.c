@@ -4,14 +4,14 @@
 #include "arch/x86/insn.h"
 #include "core/caps.h"
 
-#define LEAF_HYPERVISOR 0x40000000u
-#define LEAF_SVM 0x8000000au
+#define LEAF_HYPERVISOR	     0x40000000u
+#define LEAF_SVM	     0x8000000au
 
-#define LEAF1_ECX_VMX BIT32(5)
-#define LEAF1_ECX_SMX BIT32(6)
-#define LEAF1_ECX_OSXSAVE BIT32(27)
+#define LEAF1_ECX_VMX	     BIT32(5)
+#define LEAF1_ECX_SMX	     BIT32(6)
+#define LEAF1_ECX_OSXSAVE    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR BIT32(31)
-#define LEAF7_ECX_OSPKE BIT32(4)
+#define LEAF7_ECX_OSPKE	     BIT32(4)
 #define LEAF80000001_ECX_SVM BIT32(2)
 
 static uint32_t follow(uint32_t word, uint32_t bit, bool on)

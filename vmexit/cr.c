@@ -16,7 +16,8 @@ static bool load_pdptrs(struct vcpu *vcpu)
 	uint64_t pdptr[4];
 
 	if (!guest_copy_in(pdptr, (gpa_t){ cr3_read(vcpu) & BITS64(31, 5) }, sizeof(pdptr)))
-		__builtin_memset(pdptr, 0xff, sizeof(pdptr)); /* what a bus without memory reads as */
+		__builtin_memset(pdptr, 0xff,
+				 sizeof(pdptr)); /* what a bus without memory reads as */
 	for (unsigned i = 0; i < 4; i++) {
 		if ((pdptr[i] & 1) != 0 && (pdptr[i] & reserved) != 0)
 			return false;
@@ -44,7 +45,8 @@ static bool enable_paging(struct vcpu *vcpu)
 
 	if ((efer & EFER_LME) == 0)
 		return (cr4_read(vcpu) & CR4_PAE) == 0 || load_pdptrs(vcpu);
-	if ((cr4_read(vcpu) & CR4_PAE) == 0 || (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_L) != 0)
+	if ((cr4_read(vcpu) & CR4_PAE) == 0 ||
+	    (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_L) != 0)
 		return false;
 	if ((segment_read(vcpu, SEGMENT_TR)->rights & SEGMENT_TYPE) == SEGMENT_TYPE_TSS16_BUSY)
 		return false;
@@ -112,7 +114,8 @@ static bool access_cr0(struct vcpu *vcpu, const struct exit_info *exit)
 		return write_cr0_emulated(vcpu, old & ~CR0_TS);
 	case CR_ACCESS_LMSW:
 		/* LMSW cannot clear PE. */
-		return write_cr0_emulated(vcpu, (old & ~(LMSW_BITS & ~CR0_PE)) | (exit->cr.lmsw_source & LMSW_BITS));
+		return write_cr0_emulated(vcpu, (old & ~(LMSW_BITS & ~CR0_PE)) |
+							(exit->cr.lmsw_source & LMSW_BITS));
 	case CR_ACCESS_READ:
 		gpr_write(vcpu, exit->cr.gpr, old);
 		return true;

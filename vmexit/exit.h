@@ -46,9 +46,9 @@ enum task_switch_source { TASK_SWITCH_CALL, TASK_SWITCH_IRET, TASK_SWITCH_JMP, T
 
 struct exit_info {
 	enum exit_kind kind;
-	uint8_t insn_bytes; /* 0: not known, the verdict decodes the instruction */
-	uint64_t raw_reason;	/* VMX exit reason, SVM EXITCODE */
-	uint64_t raw_info[2];	/* exit qualification and guest-linear address; EXITINFO1 and 2 */
+	uint8_t insn_bytes;   /* 0: not known, the verdict decodes the instruction */
+	uint64_t raw_reason;  /* VMX exit reason, SVM EXITCODE */
+	uint64_t raw_info[2]; /* exit qualification and guest-linear address; EXITINFO1 and 2 */
 	union {
 		struct {
 			enum cr_access_kind kind;

@@ -7,7 +7,7 @@
 
 /* RAX on input; CPL 0. On output RAX is HYPERCALL_VERSION. Anything else is #UD, as on a machine without us. */
 #define HYPERCALL_PRESENCE UINT64_C(0x534f4c4f56495352) /* "SOLOVISR" */
-#define HYPERCALL_VERSION UINT64_C(0x00000001)
+#define HYPERCALL_VERSION  UINT64_C(0x00000001)
 
 enum exit_verdict hypercall_exit(struct vcpu *vcpu);
 

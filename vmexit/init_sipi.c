@@ -9,11 +9,11 @@
 #include "core/vendor.h"
 
 #define RESET_VECTOR_BASE UINT64_C(0xffff0000)
-#define RESET_VECTOR_IP UINT64_C(0xfff0)
-#define RESET_VECTOR_CS 0xf000
+#define RESET_VECTOR_IP	  UINT64_C(0xfff0)
+#define RESET_VECTOR_CS	  0xf000
 
-#define RIGHTS_DATA16 (SEGMENT_P | SEGMENT_S | 0x3u)
-#define RIGHTS_CODE16 (SEGMENT_P | SEGMENT_S | 0xbu)
+#define RIGHTS_DATA16	  (SEGMENT_P | SEGMENT_S | 0x3u)
+#define RIGHTS_CODE16	  (SEGMENT_P | SEGMENT_S | 0xbu)
 
 static void reset_segments(struct vcpu *vcpu)
 {
@@ -76,7 +76,8 @@ static void set_activity(struct vcpu *vcpu, enum activity activity)
 
 static void start_at(struct vcpu *vcpu, uint8_t vector)
 {
-	struct segment cs = { (uint64_t)vector << 12, 0xffff, RIGHTS_CODE16, (uint16_t)(vector << 8) };
+	struct segment cs = { (uint64_t)vector << 12, 0xffff, RIGHTS_CODE16,
+			      (uint16_t)(vector << 8) };
 
 	segment_write(vcpu, SEGMENT_CS, &cs);
 	rip_write(vcpu, 0);
@@ -122,7 +123,8 @@ void startup_apply(struct vcpu *vcpu)
 }
 
 /* SDM: "Determining IPI Destination". */
-static bool matches_logical(const struct vcpu *sender, const struct vcpu *target, uint32_t destination)
+static bool matches_logical(const struct vcpu *sender, const struct vcpu *target,
+			    uint32_t destination)
 {
 	uint32_t ldr = target->apic_ldr >> 24;
 
@@ -136,7 +138,8 @@ static bool matches_logical(const struct vcpu *sender, const struct vcpu *target
 	return destination >> 4 == ldr >> 4 && (destination & ldr & 0xf) != 0;
 }
 
-static bool is_target(const struct vcpu *sender, const struct vcpu *target, uint32_t low, uint32_t destination)
+static bool is_target(const struct vcpu *sender, const struct vcpu *target, uint32_t low,
+		      uint32_t destination)
 {
 	uint32_t broadcast = apic_mode(sender->apic_base) == APIC_X2APIC ? 0xffffffff : 0xff;
 

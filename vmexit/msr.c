@@ -124,7 +124,7 @@ static bool write_vm_cr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 }
 
 #define MSR_BIOS_UPDT_TRIG 0x79u
-#define MSR_PATCH_LOADER 0xc0010020u
+#define MSR_PATCH_LOADER   0xc0010020u
 
 /* Sorted by index: the only place that says what is trapped and why. */
 static const struct msr_entry table[] = {
@@ -133,7 +133,8 @@ static const struct msr_entry table[] = {
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, SCOPE_VMX, read_feature_control, write_absent },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, SCOPE_VMX, NULL, write_microcode },
 	/* memory types in EPT follow the MTRRs */
-	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * MEMTYPE_VARIABLE_MAX - 1, SCOPE_VMX, NULL, write_mtrr },
+	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * MEMTYPE_VARIABLE_MAX - 1, SCOPE_VMX, NULL,
+	  write_mtrr },
 	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, SCOPE_VMX, NULL, write_mtrr },
 	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, SCOPE_VMX, NULL, write_mtrr },
 	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_C0000 + 7, SCOPE_VMX, NULL, write_mtrr },

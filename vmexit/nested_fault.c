@@ -34,8 +34,8 @@ static void log_hidden_write(struct vcpu *vcpu, gpa_t gpa)
 	if (atomic_load(&last) != 0 && now - atomic_load(&last) < LOG_INTERVAL_CYCLES)
 		return;
 	atomic_store(&last, now);
-	log_warn("cpu %u: write to the hypervisor's memory at 0x%llx goes nowhere (%llu before)", vcpu->index,
-		 (unsigned long long)gpa.v, (unsigned long long)vcpu->hidden_writes);
+	log_warn("cpu %u: write to the hypervisor's memory at 0x%llx goes nowhere (%llu before)",
+		 vcpu->index, (unsigned long long)gpa.v, (unsigned long long)vcpu->hidden_writes);
 }
 
 static enum exit_verdict touch(struct vcpu *vcpu, gpa_t gpa)

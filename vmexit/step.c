@@ -8,7 +8,7 @@
 #include "vmexit/apic_access.h"
 
 #define APIC_REG_STRIDE 16u
-#define APIC_REG_COUNT (PAGE_BYTES / APIC_REG_STRIDE)
+#define APIC_REG_COUNT	(PAGE_BYTES / APIC_REG_STRIDE)
 
 /* Registers that a copy must not read: reading has no meaning there (EOI), or pops (none today). */
 static uint32_t read_for_copy(const struct vcpu *vcpu, uint32_t reg)
@@ -66,7 +66,8 @@ static void step_end(struct vcpu *vcpu)
 
 enum exit_verdict step_exit(struct vcpu *vcpu)
 {
-	uint32_t reg = (uint32_t)(vcpu->step_gpa.v & (PAGE_BYTES - 1)) & ~(APIC_REG_STRIDE - 1), value;
+	uint32_t reg = (uint32_t)(vcpu->step_gpa.v & (PAGE_BYTES - 1)) & ~(APIC_REG_STRIDE - 1),
+		 value;
 
 	switch (vcpu->step_kind) {
 	case STEP_NONE:

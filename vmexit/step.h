@@ -8,8 +8,8 @@
 enum step_kind {
 	STEP_NONE,
 	STEP_HIDDEN_WRITE, /* the frame is the hypervisor's: a scratch page stands in for it */
-	STEP_APIC_WRITE,   /* the frame is the local APIC's: a copy of its registers stands in for it */
-	STEP_IRET,	   /* no frame: the IRET that unblocks NMIs */
+	STEP_APIC_WRITE, /* the frame is the local APIC's: a copy of its registers stands in for it */
+	STEP_IRET,	 /* no frame: the IRET that unblocks NMIs */
 };
 
 void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa);

@@ -5,11 +5,11 @@
 #include "core/log.h"
 #include "core/panic.h"
 
-#define PORT_RESET_CONTROL 0xcf9
-#define RESET_COLD 0x06
+#define PORT_RESET_CONTROL    0xcf9
+#define RESET_COLD	      0x06
 #define PORT_KEYBOARD_COMMAND 0x64
-#define KEYBOARD_PULSE_RESET 0xfe
-#define RESET_WAIT_PAUSES 10000000u
+#define KEYBOARD_PULSE_RESET  0xfe
+#define RESET_WAIT_PAUSES     10000000u
 
 static void wait_for_reset(void)
 {

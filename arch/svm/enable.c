@@ -8,15 +8,15 @@
 #include "core/format.h"
 #include "mm/layout.h"
 
-#define LEAF_EXTENDED 0x80000001u
-#define LEAF_SVM 0x8000000au
-#define EXTENDED_ECX_SVM BIT32(2)
-#define SVM_EDX_NP BIT32(0)
-#define SVM_EDX_NRIP BIT32(3)
-#define SVM_EDX_CLEAN BIT32(5)
-#define SVM_EDX_FLUSH_BY_ASID BIT32(6)
+#define LEAF_EXTENDED	       0x80000001u
+#define LEAF_SVM	       0x8000000au
+#define EXTENDED_ECX_SVM       BIT32(2)
+#define SVM_EDX_NP	       BIT32(0)
+#define SVM_EDX_NRIP	       BIT32(3)
+#define SVM_EDX_CLEAN	       BIT32(5)
+#define SVM_EDX_FLUSH_BY_ASID  BIT32(6)
 #define SVM_EDX_DECODE_ASSISTS BIT32(7)
-#define ASIDS_NEEDED 3u
+#define ASIDS_NEEDED	       3u
 
 static enum core_status fail(struct failure *failure, enum core_status status, const char *why)
 {
@@ -29,10 +29,12 @@ enum core_status svm_probe(struct hv_caps *caps, struct failure *failure)
 	struct cpuid_result svm;
 	uint64_t vm_cr;
 
-	if (cpuid(0x80000000, 0).eax < LEAF_SVM || (cpuid(LEAF_EXTENDED, 0).ecx & EXTENDED_ECX_SVM) == 0)
+	if (cpuid(0x80000000, 0).eax < LEAF_SVM ||
+	    (cpuid(LEAF_EXTENDED, 0).ecx & EXTENDED_ECX_SVM) == 0)
 		return fail(failure, CORE_NO_VIRTUALIZATION, "this CPU has no AMD-V (SVM)");
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && (vm_cr & VM_CR_SVMDIS) != 0)
-		return fail(failure, CORE_LOCKED_OFF, "AMD-V is switched off in the firmware (VM_CR.SVMDIS)");
+		return fail(failure, CORE_LOCKED_OFF,
+			    "AMD-V is switched off in the firmware (VM_CR.SVMDIS)");
 	svm = cpuid(LEAF_SVM, 0);
 	if ((svm.edx & SVM_EDX_NP) == 0)
 		return fail(failure, CORE_NO_PAGING, "this CPU has no nested paging (NPT)");
@@ -54,10 +56,11 @@ enum core_status svm_cpu_enable(struct cpu *cpu, struct failure *failure)
 {
 	uint64_t vm_cr;
 
-	if (cpuid(0x80000000, 0).eax < LEAF_SVM || (cpuid(LEAF_EXTENDED, 0).ecx & EXTENDED_ECX_SVM) == 0 ||
+	if (cpuid(0x80000000, 0).eax < LEAF_SVM ||
+	    (cpuid(LEAF_EXTENDED, 0).ecx & EXTENDED_ECX_SVM) == 0 ||
 	    (cpuid(LEAF_SVM, 0).edx & SVM_EDX_NP) == 0) {
-		format_string(failure->text, sizeof(failure->text), "CPU %u has no AMD-V with nested paging",
-			      cpu->index);
+		format_string(failure->text, sizeof(failure->text),
+			      "CPU %u has no AMD-V with nested paging", cpu->index);
 		return CORE_NO_VIRTUALIZATION;
 	}
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr)) {

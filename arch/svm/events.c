@@ -31,7 +31,8 @@ bool svm_event_decode(uint64_t info, struct event *event)
 
 uint64_t svm_event_encode(const struct event *event, bool protected_mode)
 {
-	uint64_t info = field_put(EVENT_VECTOR, event->vector) | field_put(EVENT_TYPE, event->type) | EVENT_VALID;
+	uint64_t info = field_put(EVENT_VECTOR, event->vector) |
+			field_put(EVENT_TYPE, event->type) | EVENT_VALID;
 
 	if (event->has_error && protected_mode)
 		info |= EVENT_ERROR_VALID | field_put(EVENT_ERROR, event->error_code);

@@ -15,8 +15,9 @@ static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 
 	exit->kind = EXIT_EXCEPTION;
 	exit->exception.vector = vector;
-	exit->exception.has_error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) ||
-				    vector == VECTOR_AC || vector == VECTOR_CP || vector == VECTOR_SX;
+	exit->exception.has_error =
+		vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) ||
+		vector == VECTOR_AC || vector == VECTOR_CP || vector == VECTOR_SX;
 	exit->exception.error_code = (uint32_t)vmcb->exit_info1;
 	exit->exception.payload = vector == VECTOR_PF ? vmcb->exit_info2 : 0;
 	if (vector == VECTOR_SX && vmcb->exit_info1 == SX_INIT)
@@ -100,8 +101,9 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)
 {
 	static const uint8_t system_insn[EXIT_KIND_COUNT] = {
-		[EXIT_CPUID] = SYSTEM_CPUID, [EXIT_RDMSR] = SYSTEM_RDMSR,	[EXIT_WRMSR] = SYSTEM_WRMSR,
-		[EXIT_INVD] = SYSTEM_INVD,   [EXIT_HYPERCALL] = SYSTEM_VMMCALL,
+		[EXIT_CPUID] = SYSTEM_CPUID,	   [EXIT_RDMSR] = SYSTEM_RDMSR,
+		[EXIT_WRMSR] = SYSTEM_WRMSR,	   [EXIT_INVD] = SYSTEM_INVD,
+		[EXIT_HYPERCALL] = SYSTEM_VMMCALL,
 	};
 
 	if (vcpu->decoded_bytes != 0)

@@ -127,7 +127,8 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 		fetch_pdptr(vcpu);
 		break;
 	case REG_INTERRUPT_SHADOW:
-		regs->interrupt_shadow = (vmcb->interrupt_shadow & INTERRUPT_SHADOW) != 0 ? SHADOW_STI : 0;
+		regs->interrupt_shadow =
+			(vmcb->interrupt_shadow & INTERRUPT_SHADOW) != 0 ? SHADOW_STI : 0;
 		break;
 	case REG_GDTR:
 		regs->gdtr = (struct table_register){ vmcb->gdtr.base, (uint16_t)vmcb->gdtr.limit };

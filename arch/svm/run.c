@@ -102,9 +102,9 @@ static bool end_trial(struct vcpu *vcpu, const struct exit_info *exit, struct fa
 	if (exit->kind == EXIT_CPUID)
 		return true;
 	format_string(failure->text, sizeof(failure->text),
-		      "CPU %u does not enter the guest: exit code 0x%llx, info 0x%llx 0x%llx", vcpu->index,
-		      (unsigned long long)exit->raw_reason, (unsigned long long)exit->raw_info[0],
-		      (unsigned long long)exit->raw_info[1]);
+		      "CPU %u does not enter the guest: exit code 0x%llx, info 0x%llx 0x%llx",
+		      vcpu->index, (unsigned long long)exit->raw_reason,
+		      (unsigned long long)exit->raw_info[0], (unsigned long long)exit->raw_info[1]);
 	return false;
 }
 

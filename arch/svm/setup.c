@@ -9,8 +9,8 @@
 #include "vmexit/msr.h"
 
 #define MSRPM_PAGES 2u
-#define ASID_GUEST 1u
-#define ASID_STUB 2u
+#define ASID_GUEST  1u
+#define ASID_STUB   2u
 
 /* APM volume 2: "MSR Intercepts": three ranges of 8,192 MSRs, two bits each. */
 static void trap_msrs(uint8_t *msrpm, uint32_t first, unsigned offset)
@@ -38,8 +38,8 @@ static bool build_stub(struct vm *vm, struct pool *pool)
 		return false;
 	__builtin_memcpy(page, code, sizeof(code));
 	vm->stub_root = ptr_to_hpa(table.root);
-	return page_table_map(&table, 0, ptr_to_hpa(page), PAGE_BYTES, RIGHT_READ | RIGHT_EXEC, MEMTYPE_WB,
-			      &changed);
+	return page_table_map(&table, 0, ptr_to_hpa(page), PAGE_BYTES, RIGHT_READ | RIGHT_EXEC,
+			      MEMTYPE_WB, &changed);
 }
 
 bool svm_vm_init(struct vm *vm, struct pool *pool)
@@ -64,7 +64,8 @@ bool svm_vcpu_alloc(struct vcpu *vcpu, struct pool *pool)
 	svm->host_vmcb = pool_alloc(pool);
 	svm->stub_vmcb = pool_alloc(pool);
 	svm->host_save_area = pool_alloc(pool);
-	if (svm->vmcb == NULL || svm->host_vmcb == NULL || svm->stub_vmcb == NULL || svm->host_save_area == NULL)
+	if (svm->vmcb == NULL || svm->host_vmcb == NULL || svm->stub_vmcb == NULL ||
+	    svm->host_save_area == NULL)
 		return false;
 	svm->vmcb_hpa = ptr_to_hpa(svm->vmcb);
 	svm->host_vmcb_hpa = ptr_to_hpa(svm->host_vmcb);
@@ -82,8 +83,8 @@ void svm_set_intercepts(struct vcpu *vcpu)
 			     INTERCEPT_INVLPGA | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
 	if (vcpu->events.nmi_blocked && !svm->step)
 		vmcb->intercept[0] |= INTERCEPT_IRET;
-	vmcb->intercept[1] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |
-			     INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT;
+	vmcb->intercept[1] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
+			     INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT;
 	vmcb_touch(vmcb, CLEAN_INTERCEPTS);
 }
 
@@ -149,7 +150,8 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 
 void svm_flush(struct vcpu *vcpu)
 {
-	svm_of(vcpu)->vmcb->tlb_control = hv_caps.flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL;
+	svm_of(vcpu)->vmcb->tlb_control =
+		hv_caps.flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL;
 }
 
 void svm_set_tdp_root(struct vcpu *vcpu, hpa_t root)

@@ -13,9 +13,9 @@ struct svm_vcpu {
 	struct vmcb *vmcb;
 	struct vmcb *host_vmcb; /* VMSAVE of the host: FS, GS, TR, LDTR and their MSRs */
 	struct vmcb *stub_vmcb; /* the halt loop that waits for a SIPI */
-	void *host_save_area;   /* VM_HSAVE_PA, this CPU's alone */
+	void *host_save_area;	/* VM_HSAVE_PA, this CPU's alone */
 	hpa_t vmcb_hpa, host_vmcb_hpa, stub_vmcb_hpa;
-	bool step;	   /* a single step is under way */
+	bool step;	    /* a single step is under way */
 	bool step_guest_tf; /* the guest's own TF meanwhile */
 	uint64_t step_dr6;
 };

@@ -9,44 +9,44 @@
 #include "arch/x86/bits.h"
 #include "arch/x86/msr.h"
 
-#define APIC_ID 0x20u
-#define APIC_TPR 0x80u
-#define APIC_EOI 0xb0u
-#define APIC_LDR 0xd0u
-#define APIC_DFR 0xe0u
-#define APIC_SVR 0xf0u
-#define APIC_ISR 0x100u
-#define APIC_ESR 0x280u
-#define APIC_LVT_CMCI 0x2f0u
-#define APIC_ICR_LOW 0x300u
-#define APIC_ICR_HIGH 0x310u
-#define APIC_LVT_TIMER 0x320u
-#define APIC_LVT_THERMAL 0x330u
-#define APIC_LVT_PERF 0x340u
-#define APIC_LVT_LINT0 0x350u
-#define APIC_LVT_LINT1 0x360u
-#define APIC_LVT_ERROR 0x370u
-#define APIC_TIMER_INITIAL 0x380u
-#define APIC_TIMER_DIVIDE 0x3e0u
+#define APIC_ID		     0x20u
+#define APIC_TPR	     0x80u
+#define APIC_EOI	     0xb0u
+#define APIC_LDR	     0xd0u
+#define APIC_DFR	     0xe0u
+#define APIC_SVR	     0xf0u
+#define APIC_ISR	     0x100u
+#define APIC_ESR	     0x280u
+#define APIC_LVT_CMCI	     0x2f0u
+#define APIC_ICR_LOW	     0x300u
+#define APIC_ICR_HIGH	     0x310u
+#define APIC_LVT_TIMER	     0x320u
+#define APIC_LVT_THERMAL     0x330u
+#define APIC_LVT_PERF	     0x340u
+#define APIC_LVT_LINT0	     0x350u
+#define APIC_LVT_LINT1	     0x360u
+#define APIC_LVT_ERROR	     0x370u
+#define APIC_TIMER_INITIAL   0x380u
+#define APIC_TIMER_DIVIDE    0x3e0u
 
-#define APIC_SVR_RESET 0xffu
-#define APIC_LVT_MASKED BIT32(16)
-#define APIC_DFR_FLAT 0xffffffffu
+#define APIC_SVR_RESET	     0xffu
+#define APIC_LVT_MASKED	     BIT32(16)
+#define APIC_DFR_FLAT	     0xffffffffu
 
-#define ICR_VECTOR UINT32_C(0xff)
-#define ICR_MODE UINT32_C(0x700)
-#define ICR_MODE_FIXED UINT32_C(0x000)
-#define ICR_MODE_NMI UINT32_C(0x400)
-#define ICR_MODE_INIT UINT32_C(0x500)
-#define ICR_MODE_STARTUP UINT32_C(0x600)
-#define ICR_LOGICAL BIT32(11)
-#define ICR_PENDING BIT32(12)
-#define ICR_ASSERT BIT32(14)
-#define ICR_LEVEL BIT32(15)
-#define ICR_SHORTHAND UINT32_C(0xc0000)
-#define ICR_SHORTHAND_NONE UINT32_C(0x00000)
-#define ICR_SHORTHAND_SELF UINT32_C(0x40000)
-#define ICR_SHORTHAND_ALL UINT32_C(0x80000)
+#define ICR_VECTOR	     UINT32_C(0xff)
+#define ICR_MODE	     UINT32_C(0x700)
+#define ICR_MODE_FIXED	     UINT32_C(0x000)
+#define ICR_MODE_NMI	     UINT32_C(0x400)
+#define ICR_MODE_INIT	     UINT32_C(0x500)
+#define ICR_MODE_STARTUP     UINT32_C(0x600)
+#define ICR_LOGICAL	     BIT32(11)
+#define ICR_PENDING	     BIT32(12)
+#define ICR_ASSERT	     BIT32(14)
+#define ICR_LEVEL	     BIT32(15)
+#define ICR_SHORTHAND	     UINT32_C(0xc0000)
+#define ICR_SHORTHAND_NONE   UINT32_C(0x00000)
+#define ICR_SHORTHAND_SELF   UINT32_C(0x40000)
+#define ICR_SHORTHAND_ALL    UINT32_C(0x80000)
 #define ICR_SHORTHAND_OTHERS UINT32_C(0xc0000)
 
 enum apic_mode { APIC_DISABLED, APIC_XAPIC, APIC_X2APIC };

@@ -6,16 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BIT32(n) (UINT32_C(1) << (n))
-#define BIT64(n) (UINT64_C(1) << (n))
-#define BITS64(hi, lo) ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
+#define BIT32(n)		 (UINT32_C(1) << (n))
+#define BIT64(n)		 (UINT64_C(1) << (n))
+#define BITS64(hi, lo)		 ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
 
 #define ALIGN_DOWN(value, bytes) ((value) & ~((bytes)-1))
-#define ALIGN_UP(value, bytes) ALIGN_DOWN((value) + ((bytes)-1), (bytes))
-#define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define MUST_CHECK __attribute__((warn_unused_result))
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define ALIGN_UP(value, bytes)	 ALIGN_DOWN((value) + ((bytes)-1), (bytes))
+#define ARRAY_COUNT(array)	 (sizeof(array) / sizeof((array)[0]))
+#define MUST_CHECK		 __attribute__((warn_unused_result))
+#define LIKELY(condition)	 __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition)	 __builtin_expect(!!(condition), 0)
 
 /* Place `value` into the bits of a contiguous, non-zero `mask`; too large a value is cut. */
 static inline uint64_t field_put(uint64_t mask, uint64_t value)

@@ -41,18 +41,21 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
-	asm volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+	asm volatile("wrmsr"
+		     :
+		     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+		     : "memory");
 }
 
 /*
  * An entry of the exception table says: a fault at the first label goes on at the second. Both are stored
  * relative to their own place, which needs no relocation.
  */
-#define EX_TABLE(from, to)                                                                         \
-	".pushsection .ex_table, \"a\"\n\t"                                                        \
-	".balign 4\n\t"                                                                            \
-	".long (" #from ") - .\n\t"                                                                \
-	".long (" #to ") - .\n\t"                                                                  \
+#define EX_TABLE(from, to)                  \
+	".pushsection .ex_table, \"a\"\n\t" \
+	".balign 4\n\t"                     \
+	".long (" #from ") - .\n\t"         \
+	".long (" #to ") - .\n\t"           \
 	".popsection\n\t"
 
 /* Returns false if the instruction raised #GP. */
@@ -104,16 +107,16 @@ MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 	return ok;
 }
 
-#define DEFINE_CR(reg)                                                                             \
-	static inline uint64_t read_##reg(void)                                                    \
-	{                                                                                          \
-		uint64_t value;                                                                    \
-		asm volatile("mov %%" #reg ", %0" : "=r"(value) : : "memory");                     \
-		return value;                                                                      \
-	}                                                                                          \
-	static inline void write_##reg(uint64_t value)                                             \
-	{                                                                                          \
-		asm volatile("mov %0, %%" #reg : : "r"(value) : "memory");                         \
+#define DEFINE_CR(reg)                                                         \
+	static inline uint64_t read_##reg(void)                                \
+	{                                                                      \
+		uint64_t value;                                                \
+		asm volatile("mov %%" #reg ", %0" : "=r"(value) : : "memory"); \
+		return value;                                                  \
+	}                                                                      \
+	static inline void write_##reg(uint64_t value)                         \
+	{                                                                      \
+		asm volatile("mov %0, %%" #reg : : "r"(value) : "memory");     \
 	}
 
 DEFINE_CR(cr0)
@@ -129,16 +132,16 @@ DEFINE_CR(dr6)
 DEFINE_CR(dr7)
 #undef DEFINE_CR
 
-#define DEFINE_IO(suffix, type)                                                                    \
-	static inline type in##suffix(uint16_t port)                                               \
-	{                                                                                          \
-		type value;                                                                        \
-		asm volatile("in" #suffix " %1, %0" : "=a"(value) : "Nd"(port));                   \
-		return value;                                                                      \
-	}                                                                                          \
-	static inline void out##suffix(uint16_t port, type value)                                  \
-	{                                                                                          \
-		asm volatile("out" #suffix " %0, %1" : : "a"(value), "Nd"(port));                  \
+#define DEFINE_IO(suffix, type)                                                   \
+	static inline type in##suffix(uint16_t port)                              \
+	{                                                                         \
+		type value;                                                       \
+		asm volatile("in" #suffix " %1, %0" : "=a"(value) : "Nd"(port));  \
+		return value;                                                     \
+	}                                                                         \
+	static inline void out##suffix(uint16_t port, type value)                 \
+	{                                                                         \
+		asm volatile("out" #suffix " %0, %1" : : "a"(value), "Nd"(port)); \
 	}
 
 DEFINE_IO(b, uint8_t)
@@ -181,7 +184,8 @@ static inline void cpu_pause(void)
 }
 
 /* All segment registers; CS by a far return. FS and GS bases become those of the descriptors, or 0. */
-static inline void load_selectors(uint16_t cs, uint16_t ss, uint16_t ds, uint16_t es, uint16_t fs, uint16_t gs)
+static inline void load_selectors(uint16_t cs, uint16_t ss, uint16_t ds, uint16_t es, uint16_t fs,
+				  uint16_t gs)
 {
 	asm volatile("mov %w[ds], %%ds\n\t"
 		     "mov %w[es], %%es\n\t"

@@ -3,14 +3,14 @@
 
 #include "arch/x86/insn.h"
 
-#define UART_DATA 0
-#define UART_LINE_CONTROL 3
-#define UART_LINE_STATUS 5
+#define UART_DATA	      0
+#define UART_LINE_CONTROL     3
+#define UART_LINE_STATUS      5
 
-#define LINE_CONTROL_8N1 0x03
-#define LINE_CONTROL_DLAB 0x80
+#define LINE_CONTROL_8N1      0x03
+#define LINE_CONTROL_DLAB     0x80
 #define LINE_STATUS_THR_EMPTY 0x20
-#define UART_CLOCK_HZ 115200u /* 1.8432 MHz / 16 */
+#define UART_CLOCK_HZ	      115200u /* 1.8432 MHz / 16 */
 
 void uart_init(uint16_t port, uint32_t baud)
 {

@@ -641,10 +641,36 @@ static bool is_prefix(uint8_t byte, unsigned code_bytes)
 	return false;
 }
 
-static unsigned length_by_full_decode(const uint8_t *bytes, unsigned count, unsigned code_bytes)
+static inline bool opcode_is_at(const uint8_t *bytes, unsigned count,
+				const struct system_opcode *opcode)
 {
+	uint32_t value = 0;
+	unsigned i;
+
+	if (LIKELY(count >= sizeof(value)))
+		__builtin_memcpy(&value, bytes, sizeof(value));
+	else if (count >= opcode->bytes)
+		for (i = 0; i < opcode->bytes; i++)
+			value |= (uint32_t)bytes[i] << (8 * i);
+	return (value & opcode->mask) == opcode->value;
+}
+
+/* Behind prefixes, or with a memory operand. */
+static __attribute__((noinline)) unsigned system_length_slow(const uint8_t *bytes, unsigned count,
+							     unsigned code_bytes,
+							     const struct system_opcode *opcode)
+{
+	unsigned at = 0;
 	struct insn insn;
 
+	/* No opcode here begins like a prefix. */
+	while (!opcode_is_at(bytes + at, count - at, opcode)) {
+		if (at == count || !is_prefix(bytes[at], code_bytes))
+			return 0;
+		at++;
+	}
+	if (!opcode->has_memory)
+		return at + opcode->bytes;
 	return decode_insn(bytes, count, code_bytes, &insn) ? insn.bytes : 0;
 }
 
@@ -652,22 +678,12 @@ unsigned decode_system_length(const uint8_t *bytes, unsigned count, unsigned cod
 			      enum system_insn which)
 {
 	const struct system_opcode *opcode = &system_opcodes[which];
-	unsigned at = 0, i;
-	uint32_t value = 0;
 
 	if (count > INSN_MAX_BYTES)
 		count = INSN_MAX_BYTES;
-	while (at < count && is_prefix(bytes[at], code_bytes))
-		at++;
-	if (count - at < opcode->bytes)
-		return 0;
-	for (i = 0; i < opcode->bytes; i++)
-		value |= (uint32_t)bytes[at + i] << (8 * i);
-	if ((value & opcode->mask) != opcode->value)
-		return 0;
-	if (opcode->has_memory)
-		return length_by_full_decode(bytes, count, code_bytes);
-	return at + opcode->bytes;
+	if (LIKELY(opcode_is_at(bytes, count, opcode)) && !opcode->has_memory)
+		return opcode->bytes;
+	return system_length_slow(bytes, count, code_bytes, opcode);
 }
 
 bool decode_cr_access(const struct insn *insn, struct cr_operands *out)

@@ -147,47 +147,53 @@ bool guest_write_probe(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned ac
 /* --- instructions -------------------------------------------------------------------------- */
 
 /* Outside 64-bit mode CS has a base, and the sum wraps at 4 GiB. */
-static uint64_t instruction_address(struct vcpu *vcpu)
+static uint64_t instruction_address(struct vcpu *vcpu, bool is_64bit)
 {
 	uint64_t rip = rip_read(vcpu);
 
-	if (mode_is_64bit(vcpu))
+	if (LIKELY(is_64bit))
 		return rip;
 	return (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + (uint32_t)rip);
 }
 
 /*
- * The CPU has set the accessed bits itself, and has checked the rights. Another CPU may have
- * changed tables or code since, but then the decoder finds no instruction of the expected kind.
+ * The CPU has just fetched these bytes: it has set the accessed bits and found the rights right.
+ * Another CPU may have changed tables or code since, but then nothing can be fetched, or the
+ * decoder finds no instruction of the expected kind.
  */
 static unsigned fetch_page(struct vcpu *vcpu, uint64_t address, uint8_t *to, unsigned bytes)
 {
 	unsigned left = (unsigned)(PAGE_BYTES - address % PAGE_BYTES);
+	unsigned access = cpl_read(vcpu) == 3 ? ACCESS_FETCH | ACCESS_USER : ACCESS_FETCH;
 	struct paging_role role;
 	struct gva_result result;
 
 	if (bytes > left)
 		bytes = left;
 	role_for_translation(vcpu, &role);
-	if (!gva_walk(&role, &guest_copy_reader, (gva_t){ address }, ACCESS_FETCH | ACCESS_PEEK,
-		      &result))
+	if (!gva_walk(&role, &guest_copy_reader, (gva_t){ address }, access, &result))
 		return 0;
 	return guest_copy_in(to, result.gpa, bytes) ? bytes : 0;
 }
 
+static unsigned fetch_first(struct vcpu *vcpu, unsigned code_bytes, uint8_t buffer[INSN_MAX_BYTES])
+{
+	return fetch_page(vcpu, instruction_address(vcpu, code_bytes == 8), buffer, INSN_MAX_BYTES);
+}
+
 unsigned guest_fetch(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES])
 {
-	return fetch_page(vcpu, instruction_address(vcpu), buffer, INSN_MAX_BYTES);
+	return fetch_first(vcpu, mode_code_bytes(vcpu), buffer);
 }
 
 unsigned guest_fetch_more(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES], unsigned count)
 {
-	uint64_t address;
+	bool is_64bit = mode_is_64bit(vcpu);
+	uint64_t address = instruction_address(vcpu, is_64bit) + count;
 
 	if (count == 0 || count >= INSN_MAX_BYTES)
 		return count;
-	address = instruction_address(vcpu) + count;
-	if ((efer_read(vcpu) & EFER_LMA) == 0)
+	if (!is_64bit)
 		address = (uint32_t)address;
 	return count + fetch_page(vcpu, address, buffer + count, INSN_MAX_BYTES - count);
 }
@@ -196,7 +202,7 @@ bool guest_fetch_insn(struct vcpu *vcpu, struct insn *out)
 {
 	uint8_t buffer[INSN_MAX_BYTES];
 	unsigned code_bytes = mode_code_bytes(vcpu);
-	unsigned count = guest_fetch(vcpu, buffer), all;
+	unsigned count = fetch_first(vcpu, code_bytes, buffer), all;
 
 	if (LIKELY(decode_insn(buffer, count, code_bytes, out)))
 		return true;
@@ -204,17 +210,26 @@ bool guest_fetch_insn(struct vcpu *vcpu, struct insn *out)
 	return all != count && decode_insn(buffer, all, code_bytes, out);
 }
 
+static __attribute__((noinline)) unsigned system_length_across(struct vcpu *vcpu,
+							       uint8_t buffer[INSN_MAX_BYTES],
+							       unsigned count, unsigned code_bytes,
+							       enum system_insn which)
+{
+	unsigned all = guest_fetch_more(vcpu, buffer, count);
+
+	return all != count ? decode_system_length(buffer, all, code_bytes, which) : 0;
+}
+
 unsigned guest_system_length(struct vcpu *vcpu, enum system_insn which)
 {
 	uint8_t buffer[INSN_MAX_BYTES];
 	unsigned code_bytes = mode_code_bytes(vcpu);
-	unsigned count = guest_fetch(vcpu, buffer), all;
+	unsigned count = fetch_first(vcpu, code_bytes, buffer);
 	unsigned length = decode_system_length(buffer, count, code_bytes, which);
 
 	if (LIKELY(length != 0))
 		return length;
-	all = guest_fetch_more(vcpu, buffer, count);
-	return all != count ? decode_system_length(buffer, all, code_bytes, which) : 0;
+	return system_length_across(vcpu, buffer, count, code_bytes, which);
 }
 
 static uint64_t cut(uint64_t value, unsigned bytes)

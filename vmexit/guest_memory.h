@@ -43,10 +43,10 @@ MUST_CHECK bool guest_write_probe(struct vcpu *vcpu, gva_t gva, unsigned bytes, 
 				  struct guest_fault *fault);
 
 /*
- * The bytes of the instruction at CS:RIP, which the CPU has just fetched: neither rights nor the
- * segment limit are checked again. The first call takes what lies on RIP's page; the second adds
- * the next page to `count` bytes. Both return the bytes in `buffer`, 0 if the page is no longer
- * mapped.
+ * The bytes of the instruction at CS:RIP, which the CPU has just fetched: the segment limit is not
+ * checked again, and no fault is reported. The first call takes what lies on RIP's page; the second
+ * adds the next page to `count` bytes. Both return the bytes in `buffer`, 0 if the page is no
+ * longer mapped.
  */
 unsigned guest_fetch(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES]);
 unsigned guest_fetch_more(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES], unsigned count);

@@ -1082,6 +1082,21 @@ static void access_as_the_guest(void **state)
 	assert_int_equal(fault.kind, GUEST_FAULT_NOT_MEMORY);
 }
 
+static void fetch_has_the_rights_of_the_task(void **state)
+{
+	uint8_t buffer[INSN_MAX_BYTES];
+
+	(void)state;
+	page_long();
+	vcpu.regs.cr4 |= CR4_SMEP;
+	vcpu.regs.rip = 0x200000;
+	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
+	vcpu.regs.segments[SEGMENT_SS].rights |= SEGMENT_DPL;
+	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
+	vcpu.regs.rip = 0;
+	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
+}
+
 /* The second page refuses: the first must not have changed. */
 static void write_all_or_nothing(void **state)
 {
@@ -1212,6 +1227,7 @@ int main(void)
 		TEST(fetch_stops_at_the_page),
 		TEST(fetch_adds_the_base),
 		TEST(access_as_the_guest),
+		TEST(fetch_has_the_rights_of_the_task),
 		TEST(write_all_or_nothing),
 		TEST(operand_addresses),
 		TEST(any_tables_leave_a_valid_state),

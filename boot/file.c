@@ -10,7 +10,7 @@
 #define DEVICE_PATH_FILE    0x04u
 #define DEVICE_PATH_END	    0x7fu
 #define DEVICE_PATH_ENTIRE  0xffu
-#define DEVICE_PATH_NODE    4u
+#define DEVICE_PATH_NODE    ((UINTN)4)
 #define DEVICE_PATH_LONGEST 4096u
 
 EFI_STATUS file_open(const char *path, EFI_FILE_HANDLE *file)

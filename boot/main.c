@@ -50,9 +50,9 @@ static EFI_STATUS main_virtualize(const struct config *config)
 			place_release_tables(info);
 	}
 	if (!EFI_ERROR(status))
-		report_line("Solovisor %s: %u CPU%s, %lu KiB at 0x%lx", SOLOVISOR_VERSION,
-			    cpu_count, cpu_count == 1 ? "" : "s", info->hv_bytes / 1024,
-			    info->hv_base);
+		report_title("Solovisor %s: %u CPU%s, %lu KiB at 0x%lx", SOLOVISOR_VERSION,
+			     cpu_count, cpu_count == 1 ? "" : "s", info->hv_bytes / 1024,
+			     info->hv_base);
 	firmware_free(info, sizeof(*info));
 	return status;
 }

@@ -141,10 +141,10 @@ static void report_on_console(const char *line)
 		firmware_table->ConOut->OutputString(firmware_table->ConOut, (CHAR16 *)wide);
 }
 
-static void report_vline(const char *format, va_list arguments)
+static void report_vline(const char *prefix, const char *format, va_list arguments)
 {
-	char line[REPORT_LINE_BYTES] = REPORT_PREFIX;
-	size_t used = sizeof(REPORT_PREFIX) - 1;
+	char line[REPORT_LINE_BYTES];
+	size_t used = text_format(line, sizeof(line), "%s", prefix);
 
 	used += text_vformat(line + used, sizeof(line) - used - 2, format, arguments);
 	line[used++] = '\r';
@@ -159,7 +159,16 @@ void report_line(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	report_vline(format, arguments);
+	report_vline(REPORT_PREFIX, format, arguments);
+	va_end(arguments);
+}
+
+void report_title(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	report_vline("", format, arguments);
 	va_end(arguments);
 }
 
@@ -168,7 +177,7 @@ EFI_STATUS report_failure(EFI_STATUS status, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	report_vline(format, arguments);
+	report_vline(REPORT_PREFIX, format, arguments);
 	va_end(arguments);
 	return status;
 }

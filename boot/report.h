@@ -11,7 +11,10 @@ void report_use_serial(uint32_t port, uint32_t baud);
 
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same, and returns `status`: for `return report_failure(...)`. */
+/* The line that says that all is well: it names the program itself. */
+void report_title(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As report_line, and returns `status`: for `return report_failure(...)`. */
 EFI_STATUS report_failure(EFI_STATUS status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -32,14 +32,20 @@ static void text_put_number(struct text_sink *sink, uint64_t value, unsigned bas
 		text_put(sink, digits[--count]);
 }
 
+/* A va_list is an array here and a value elsewhere: only inside a struct can it be passed on. */
+struct text_arguments {
+	va_list list;
+};
+
 /* One conversion; `format` points behind the percent sign. Returns what follows it. */
-static const char *text_convert(struct text_sink *sink, const char *format, va_list *arguments)
+static const char *text_convert(struct text_sink *sink, const char *format,
+				struct text_arguments *arguments)
 {
 	size_t limit = SIZE_MAX;
 	bool is_long = false;
 
 	if (format[0] == '.' && format[1] == '*') {
-		int precision = va_arg(*arguments, int);
+		int precision = va_arg(arguments->list, int);
 
 		limit = precision < 0 ? SIZE_MAX : (size_t)precision;
 		format += 2;
@@ -50,16 +56,16 @@ static const char *text_convert(struct text_sink *sink, const char *format, va_l
 	}
 	switch (*format) {
 	case 's':
-		text_put_string(sink, va_arg(*arguments, const char *), limit);
+		text_put_string(sink, va_arg(arguments->list, const char *), limit);
 		break;
 	case 'c':
-		text_put(sink, (char)va_arg(*arguments, int));
+		text_put(sink, (char)va_arg(arguments->list, int));
 		break;
 	case 'u':
 	case 'x':
 		text_put_number(sink,
-				is_long ? va_arg(*arguments, unsigned long)
-					: va_arg(*arguments, unsigned int),
+				is_long ? va_arg(arguments->list, unsigned long)
+					: va_arg(arguments->list, unsigned int),
 				*format == 'u' ? 10 : 16);
 		break;
 	case '\0':
@@ -74,9 +80,9 @@ static const char *text_convert(struct text_sink *sink, const char *format, va_l
 size_t text_vformat(char *out, size_t out_bytes, const char *format, va_list arguments)
 {
 	struct text_sink sink = { .out = out, .room = out_bytes - 1, .used = 0 };
-	va_list copy;
+	struct text_arguments copy;
 
-	va_copy(copy, arguments);
+	va_copy(copy.list, arguments);
 	while (*format != '\0') {
 		char c = *format++;
 
@@ -85,7 +91,7 @@ size_t text_vformat(char *out, size_t out_bytes, const char *format, va_list arg
 		else
 			text_put(&sink, c);
 	}
-	va_end(copy);
+	va_end(copy.list);
 	out[sink.used] = '\0';
 	return sink.used;
 }

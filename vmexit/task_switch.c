@@ -623,15 +623,16 @@ static bool qualify_segments(const struct task_switch *ts)
 
 /* --- the event behind a gate --------------------------------------------------------------- */
 
-/* SDM: "Error Code": EXT is clear only for INT n, INT3 and INTO. */
-static uint32_t external_bit(const struct vcpu *vcpu, enum task_switch_source source)
+/* SDM: "Error Code": EXT is clear only for INT n, INT3 and INTO; INT1 alone has a length and EXT. */
+static uint32_t external_bit(const struct vcpu *vcpu, const struct exit_info *exit)
 {
 	const struct event *event = &vcpu->events.pending;
 
-	if (source != TASK_SWITCH_GATE || !event->valid || event->type == EVENT_SOFT_INTERRUPT ||
-	    event->type == EVENT_SOFT_EXCEPTION)
+	if (exit->task.source != TASK_SWITCH_GATE)
 		return 0;
-	return ERROR_EXTERNAL;
+	if (event->valid && event->type == EVENT_PRIVILEGED_SOFT_EXCEPTION)
+		return ERROR_EXTERNAL;
+	return exit->task.insn_bytes == 0 ? ERROR_EXTERNAL : 0;
 }
 
 /*
@@ -658,7 +659,7 @@ enum exit_verdict task_switch_exit(struct vcpu *vcpu, const struct exit_info *ex
 		.vcpu = vcpu,
 		.exit = exit,
 		.source = exit->task.source,
-		.external = external_bit(vcpu, exit->task.source),
+		.external = external_bit(vcpu, exit),
 	};
 
 	if (!prepare(&ts))

@@ -640,6 +640,12 @@ static void faults_during_delivery(void **state)
 	exit = through_gate(SEL_B, EVENT_SOFT_INTERRUPT, 0x30, false);
 	(void)task_switch_exit(&vcpu, &exit);
 	expect_exception(VECTOR_SS, ABSENT_DATA);
+	set_up(state);
+	store(TSS_B + 0x50, 2, ABSENT_DATA);
+	exit = through_gate(SEL_B, EVENT_PRIVILEGED_SOFT_EXCEPTION, VECTOR_DB, false);
+	exit.task.insn_bytes = 1;
+	(void)task_switch_exit(&vcpu, &exit);
+	expect_exception(VECTOR_SS, ABSENT_DATA | 1);
 	/* A fault in the delivery of #GP is a double fault, before the switch and after it. */
 	set_up(state);
 	set_gdt(SEL_B, TSS_B, 0x66, 0x89);

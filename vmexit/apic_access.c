@@ -19,6 +19,14 @@ bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa)
 	       (gpa.v & ~(PAGE_BYTES - 1)) == (vcpu->apic_base & APIC_BASE_ADDRESS);
 }
 
+bool apic_was_page(const struct vcpu *vcpu, gpa_t gpa)
+{
+	struct page_mapping mapping;
+
+	return !hv_caps.vmx && page_table_lookup(&vcpu->vm->tdp.table, gpa.v, &mapping) &&
+	       mapping.level == 0 && (mapping.rights & RIGHT_WRITE) == 0;
+}
+
 void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value)
 {
 	volatile uint8_t *page = vcpu->cpu->apic_page;

@@ -11,6 +11,8 @@ enum exit_verdict apic_write_exit(struct vcpu *vcpu, gpa_t gpa);
 void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value);
 /* Whether an address is in this CPU's APIC page while it is trapped. */
 bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa);
+/* Whether the page is read-only because it is, or once was, some CPU's APIC page. */
+bool apic_was_page(const struct vcpu *vcpu, gpa_t gpa);
 /* The guest has written IA32_APIC_BASE, or starts: follow with mapping and protection. */
 void apic_base_changed(struct vcpu *vcpu, uint64_t apic_base);
 

@@ -1,12 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/hypercall.h"
 
+static bool presence(struct vcpu *vcpu, uint64_t *result)
+{
+	*result = HYPERCALL_VERSION;
+	return cpl_read(vcpu) == 0;
+}
+
+/* The others go on counting meanwhile: each count is one load, the sum is of no one moment. */
+static bool statistics(struct vcpu *vcpu, uint64_t *result)
+{
+	const struct vm *vm = vcpu->vm;
+	uint64_t kind = gpr_read_raw(vcpu, REG_RCX), sum = 0;
+
+	if (kind >= EXIT_KIND_COUNT)
+		return false;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		sum += *(const volatile uint64_t *)&vm->vcpus[i]->exit_counts[kind];
+	*result = sum;
+	return true;
+}
+
 enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 {
-	if (cpl_read(vcpu) != 0 || gpr_read_raw(vcpu, REG_RAX) != HYPERCALL_PRESENCE) {
+	uint64_t result;
+	bool known = false;
+
+	switch (gpr_read_raw(vcpu, REG_RAX)) {
+	case HYPERCALL_PRESENCE:
+		known = presence(vcpu, &result);
+		break;
+	case HYPERCALL_STATISTICS:
+		known = statistics(vcpu, &result);
+		break;
+	default:
+		break;
+	}
+	if (!known) {
 		events_raise_ud(vcpu);
 		return VERDICT_RESUME;
 	}
-	gpr_write_raw(vcpu, REG_RAX, HYPERCALL_VERSION);
+	gpr_write_raw(vcpu, REG_RAX, result);
 	return VERDICT_NEXT_INSN;
 }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VMCALL and VMMCALL from the guest's kernel: is a Solovisor there, and which one? */
+/* VMCALL and VMMCALL from the guest: is a Solovisor there, which one, and what has it done? */
 #ifndef VMEXIT_HYPERCALL_H
 #define VMEXIT_HYPERCALL_H
 
 #include "vmexit/exit.h"
 
-/* RAX on input; CPL 0. On output RAX is HYPERCALL_VERSION. Anything else is #UD, as on a machine without us. */
+/* RAX on input. Anything else is #UD, as on a machine without us. */
+
+/* CPL 0. On output RAX is HYPERCALL_VERSION. */
 #define HYPERCALL_PRESENCE UINT64_C(0x534f4c4f56495352) /* "SOLOVISR" */
 #define HYPERCALL_VERSION  UINT64_C(0x00000001)
+
+/*
+ * Any CPL: it tells counts and nothing else. RCX is an enum exit_kind, and on output RAX is how many such exits all
+ * CPUs have had; #UD beyond the last kind.
+ */
+#define HYPERCALL_STATISTICS UINT64_C(0x534f4c4f56535441) /* "SOLOVSTA" */
 
 enum exit_verdict hypercall_exit(struct vcpu *vcpu);
 

@@ -7,6 +7,7 @@
 #include "core/kick.h"
 #include "core/startup.h"
 #include "core/vendor.h"
+#include "vmexit/step.h"
 
 #define RESET_VECTOR_BASE UINT64_C(0xffff0000)
 #define RESET_VECTOR_IP	  UINT64_C(0xfff0)
@@ -60,6 +61,7 @@ static void reset_registers(struct vcpu *vcpu)
 
 static void reset_vcpu(struct vcpu *vcpu)
 {
+	step_abandon(vcpu);
 	reset_registers(vcpu);
 	vcpu->events = (struct events){ 0 };
 	apic_reset(vcpu->apic_base, vcpu->cpu->apic_page);

@@ -64,5 +64,10 @@ enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *e
 		step_begin(vcpu, STEP_HIDDEN_WRITE, gpa);
 		return VERDICT_RESUME;
 	}
+	/* The page of an APIC that this CPU does not have there (moved, off, x2APIC): plain memory to it. */
+	if (exit->fault.present && exit->fault.write && apic_was_page(vcpu, gpa)) {
+		step_begin(vcpu, STEP_PLAIN, gpa);
+		return VERDICT_RESUME;
+	}
 	return touch(vcpu, gpa);
 }

@@ -2,6 +2,7 @@
 #include "vmexit/simple.h"
 
 #include "arch/x86/insn.h"
+#include "vmexit/step.h"
 
 /* The CPU has checked CR4.OSXSAVE and the privilege level; index and value are the hardware's to judge. */
 enum exit_verdict xsetbv_exit(struct vcpu *vcpu)
@@ -41,6 +42,7 @@ enum exit_verdict exception_exit(struct vcpu *vcpu, const struct exit_info *exit
 			       .error_code = exit->exception.error_code,
 			       .payload = exit->exception.payload };
 
+	step_abandon(vcpu);
 	events_raise(vcpu, &event);
 	return VERDICT_RESUME;
 }

@@ -22,42 +22,63 @@ static void fill_scratch(struct vcpu *vcpu, enum step_kind kind)
 	uint8_t *scratch = vcpu->vm->step_scratch;
 	uint32_t value;
 
-	if (kind == STEP_HIDDEN_WRITE) {
-		__builtin_memset(scratch, 0xff, PAGE_BYTES);
+	__builtin_memset(scratch, kind == STEP_HIDDEN_WRITE ? 0xff : 0, PAGE_BYTES);
+	if (kind != STEP_APIC_WRITE)
 		return;
-	}
-	__builtin_memset(scratch, 0, PAGE_BYTES);
 	for (uint32_t i = 0; i < APIC_REG_COUNT; i++) {
 		value = read_for_copy(vcpu, i * APIC_REG_STRIDE);
 		__builtin_memcpy(scratch + i * APIC_REG_STRIDE, &value, sizeof(value));
 	}
 }
 
-void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
+static void open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa, bool second)
 {
 	struct vm *vm = vcpu->vm;
-	hpa_t root;
+	gpa_t frame = { gpa.v & ~(PAGE_BYTES - 1) };
+	hpa_t to = kind == STEP_PLAIN ? gpa_to_hpa(frame) : ptr_to_hpa(vm->step_scratch);
+	enum memtype type = kind == STEP_PLAIN ? MEMTYPE_UC : MEMTYPE_WB;
+	hpa_t root = { 0 };
 
+	lock_acquire(&vm->lock);
+	if (second)
+		tdp_view_add(&vm->step_view, &vm->tdp, frame, to, RIGHT_READ | RIGHT_WRITE, type);
+	else
+		root = tdp_view_build(&vm->step_view, &vm->tdp, frame, to, RIGHT_READ | RIGHT_WRITE,
+				      type);
+	lock_release(&vm->lock);
+	if (second)
+		vendor->flush_tdp(vcpu);
+	else
+		vendor->set_tdp_root(vcpu, root);
+}
+
+void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
+{
+	if (vcpu->step_kind != STEP_NONE) {
+		open_frame(vcpu, kind, gpa, true);
+		return;
+	}
 	if (kind != STEP_IRET) {
-		/* One view for all: if another CPU steps just now, this guest instruction simply faults again. */
-		if (!lock_try(&vm->step_lock))
+		/* One view for all: if another CPU steps just now, this instruction faults again. */
+		if (!lock_try(&vcpu->vm->step_lock))
 			return;
 		fill_scratch(vcpu, kind);
-		lock_acquire(&vm->lock);
-		root = tdp_view_build(&vm->step_view, &vm->tdp, gpa, ptr_to_hpa(vm->step_scratch),
-				      RIGHT_READ | RIGHT_WRITE, MEMTYPE_WB);
-		lock_release(&vm->lock);
-		vendor->set_tdp_root(vcpu, root);
+		open_frame(vcpu, kind, gpa, false);
 	}
 	vcpu->step_kind = (uint8_t)kind;
 	vcpu->step_gpa = gpa;
 	vendor->set_single_step(vcpu, true);
 }
 
-static void step_end(struct vcpu *vcpu)
+void step_abandon(struct vcpu *vcpu)
 {
+	if (vcpu->step_kind == STEP_NONE)
+		return;
 	vendor->set_single_step(vcpu, false);
-	if (vcpu->step_kind != STEP_IRET) {
+	if (vcpu->step_kind == STEP_IRET) {
+		/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". */
+		vcpu->events.nmi_blocked = false;
+	} else {
 		vendor->set_tdp_root(vcpu, ptr_to_hpa(vcpu->vm->tdp.table.root));
 		lock_release(&vcpu->vm->step_lock);
 	}
@@ -81,10 +102,9 @@ enum exit_verdict step_exit(struct vcpu *vcpu)
 		apic_register_write(vcpu, reg, value);
 		break;
 	default:
-		vcpu->events.nmi_blocked = false;
 		break;
 	}
-	step_end(vcpu);
+	step_abandon(vcpu);
 	return VERDICT_RESUME;
 }
 
@@ -92,6 +112,6 @@ enum exit_verdict step_interrupted_exit(struct vcpu *vcpu)
 {
 	if (vcpu->step_kind == STEP_NONE)
 		return VERDICT_FATAL;
-	step_end(vcpu);
+	step_abandon(vcpu);
 	return VERDICT_RESUME;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Let the guest execute one instruction natively with one frame opened, then close it again. */
+/*
+ * Let the guest execute one instruction natively with one frame (or two, for an access across their boundary) opened
+ * on this CPU alone, then close it again.
+ */
 #ifndef VMEXIT_STEP_H
 #define VMEXIT_STEP_H
 
@@ -7,13 +10,19 @@
 
 enum step_kind {
 	STEP_NONE,
-	STEP_HIDDEN_WRITE, /* the frame is the hypervisor's: a scratch page stands in for it */
+	STEP_HIDDEN_WRITE, /* the frame is the hypervisor's: a scratch page of 0xff stands in for it */
 	STEP_APIC_WRITE, /* the frame is the local APIC's: a copy of its registers stands in for it */
+	STEP_PLAIN,	 /* the frame itself, with all rights */
 	STEP_IRET,	 /* no frame: the IRET that unblocks NMIs */
 };
 
+/* Also during a step of the same kind, for the second frame that its instruction touches. */
 void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa);
 enum exit_verdict step_exit(struct vcpu *vcpu);
+
+/* The instruction has faulted instead, or an INIT came: end the step without its effect. */
+void step_abandon(struct vcpu *vcpu);
+
 /* VT-x: an interrupt is pending; give the step up, the guest will come again. */
 enum exit_verdict step_interrupted_exit(struct vcpu *vcpu);
 

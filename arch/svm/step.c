@@ -6,6 +6,7 @@
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
+#include "vmexit/step.h"
 
 #define DR6_BREAKPOINTS UINT64_C(0xf)
 

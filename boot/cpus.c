@@ -18,7 +18,7 @@
 
 #define CPUS_CALL_TIMEOUT_US	10000000u
 #define CPUS_BARRIER_TIMEOUT_MS 5000u
-#define CPUS_MEASURE_US		1000u
+#define CPUS_MEASURE_US		200u
 #define CR4_LA57		(1ull << 12)
 
 enum cpu_state { CPU_ABSENT, CPU_STARTED, CPU_WAITING, CPU_ENTERED, CPU_UNDONE };
@@ -190,7 +190,7 @@ static uint32_t cpus_measure_tsc_khz(void)
 	uint64_t start = __builtin_ia32_rdtsc();
 
 	firmware_boot->Stall(CPUS_MEASURE_US);
-	return (uint32_t)((__builtin_ia32_rdtsc() - start) / (CPUS_MEASURE_US / 1000));
+	return (uint32_t)((__builtin_ia32_rdtsc() - start) * 1000 / CPUS_MEASURE_US);
 }
 
 static const char *cpus_status_text(uint64_t status, const struct boot_info *info)
@@ -250,7 +250,7 @@ static struct cpus *cpus_prepare(struct boot_info *info)
 	if (cpus->mp != NULL && !EFI_ERROR(cpus->mp->who_am_i(cpus->mp, &number)))
 		cpus->boot_number = (uint32_t)number;
 	for (i = 1; i < cpus->count; i++)
-		cpus->slots[i].info = *info;
+		firmware_copy(&cpus->slots[i].info, info, sizeof(*info));
 	barrier_init(&cpus->barrier, cpus->count - 1);
 	return cpus;
 }

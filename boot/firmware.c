@@ -36,6 +36,22 @@ static uint64_t firmware_pages(uint64_t bytes)
 	return (bytes + FIRMWARE_PAGE_BYTES - 1) / FIRMWARE_PAGE_BYTES;
 }
 
+void firmware_zero(void *to, uint64_t bytes)
+{
+	uint64_t words = bytes / 8, rest = bytes % 8;
+
+	__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0) : "memory");
+	__asm__ volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(0) : "memory");
+}
+
+void firmware_copy(void *to, const void *from, uint64_t bytes)
+{
+	uint64_t words = bytes / 8, rest = bytes % 8;
+
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
+}
+
 void *firmware_allocate(uint64_t bytes)
 {
 	EFI_PHYSICAL_ADDRESS address = 0;
@@ -44,7 +60,7 @@ void *firmware_allocate(uint64_t bytes)
 
 	if (EFI_ERROR(status))
 		return NULL;
-	__builtin_memset((void *)(uintptr_t)address, 0, bytes);
+	firmware_zero((void *)(uintptr_t)address, bytes);
 	return (void *)(uintptr_t)address;
 }
 

@@ -22,6 +22,10 @@ EFI_STATUS firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 void *firmware_allocate(uint64_t bytes);
 void firmware_free(void *pages, uint64_t bytes);
 
+/* For large pieces: one instruction, where gnu-efi's memset() and memcpy() take several a byte. */
+void firmware_zero(void *to, uint64_t bytes);
+void firmware_copy(void *to, const void *from, uint64_t bytes);
+
 /* The protocol on that handle, or NULL. */
 void *firmware_protocol(EFI_HANDLE handle, const EFI_GUID *guid);
 /* The first protocol of its kind, or NULL. */

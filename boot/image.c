@@ -132,7 +132,7 @@ const char *image_check(const void *elf, size_t elf_bytes, struct image *image)
 	return NULL;
 }
 
-void image_place(const void *elf, void *target)
+void image_place(const void *elf, void *target, image_copy_t copy)
 {
 	struct elf_header header = image_header(elf);
 	unsigned i;
@@ -142,7 +142,7 @@ void image_place(const void *elf, void *target)
 
 		if (segment.type != ELF_SEGMENT_LOAD)
 			continue;
-		image_copy((uint8_t *)target + (segment.virtual_address - CORE_VIRT_BASE),
-			   (const uint8_t *)elf + segment.offset, segment.file_bytes);
+		copy((uint8_t *)target + (segment.virtual_address - CORE_VIRT_BASE),
+		     (const uint8_t *)elf + segment.offset, segment.file_bytes);
 	}
 }

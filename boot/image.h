@@ -15,7 +15,9 @@ struct image {
 /* Returns NULL and fills `image`, or says in a few words what is wrong with it. */
 const char *image_check(const void *elf, size_t elf_bytes, struct image *image);
 
+typedef void (*image_copy_t)(void *to, const void *from, uint64_t bytes);
+
 /* Copy the segments of a checked image to `target`, which holds `image.used_bytes` zero bytes. */
-void image_place(const void *elf, void *target);
+void image_place(const void *elf, void *target, image_copy_t copy);
 
 #endif

@@ -51,7 +51,7 @@ static EFI_STATUS place_image(struct boot_info *info)
 
 	if (mistake != NULL)
 		return report_failure(EFI_LOAD_ERROR, "the core image is damaged: %s", mistake);
-	image_place(core_image_start, (void *)(uintptr_t)info->hv_base);
+	image_place(core_image_start, (void *)(uintptr_t)info->hv_base, firmware_copy);
 	info->image_bytes = image.used_bytes;
 	info->core_entry = image.entry;
 	return EFI_SUCCESS;

@@ -125,7 +125,7 @@ EFI_STATUS reserve_memory(struct boot_info *info, uint32_t cpu_count)
 	if (EFI_ERROR(status))
 		return report_failure(status, "cannot reserve %lu KiB at 0x%lx: %s", bytes / 1024,
 				      base, firmware_status_name(status));
-	__builtin_memset((void *)(uintptr_t)base, 0, bytes);
+	firmware_zero((void *)(uintptr_t)base, bytes);
 	info->hv_base = base;
 	info->hv_bytes = bytes;
 	return EFI_SUCCESS;
@@ -136,7 +136,7 @@ void reserve_release(struct boot_info *info)
 	if (info->hv_bytes == 0)
 		return;
 	/* Nothing of the core stays behind in memory that somebody else gets. */
-	__builtin_memset((void *)(uintptr_t)info->hv_base, 0, info->hv_bytes);
+	firmware_zero((void *)(uintptr_t)info->hv_base, info->hv_bytes);
 	firmware_boot->FreePages(info->hv_base, info->hv_bytes / FIRMWARE_PAGE_BYTES);
 	info->hv_bytes = 0;
 }

@@ -59,6 +59,11 @@ static void file_make(void)
 	memset(bytes + DATA_AT, 'd', 0x40);
 }
 
+static void copy_bytes(void *to, const void *from, uint64_t count)
+{
+	memcpy(to, from, count);
+}
+
 static const char *check(size_t file_bytes)
 {
 	uint8_t *copy = malloc(file_bytes + 1);
@@ -93,7 +98,7 @@ static void good_image_is_placed(void **state)
 	assert_int_equal(image.used_bytes, 0x3000);
 	target = calloc(1, image.used_bytes);
 	assert_non_null(target);
-	image_place(bytes, target);
+	image_place(bytes, target, copy_bytes);
 	for (size_t i = 0; i < image.used_bytes; i++)
 		assert_int_equal(target[i], i < 0x80 ? 'c' : i >= 0x1000 && i < 0x1040 ? 'd' : 0);
 	free(target);
@@ -199,7 +204,7 @@ static void random_damage(void **state)
 		memcpy(copy, bytes, FILE_BYTES);
 		if (image_check(copy, FILE_BYTES, &image) == NULL) {
 			assert_true(image.used_bytes <= CORE_IMAGE_MAX);
-			image_place(copy, target);
+			image_place(copy, target, copy_bytes);
 		}
 		free(copy);
 	}

@@ -116,7 +116,8 @@ unsigned mode_code_bytes(struct vcpu *vcpu)
 {
 	if (mode_is_64bit(vcpu))
 		return 8;
-	if ((cr0_read(vcpu) & CR0_PE) == 0 || (rflags_read(vcpu) & RFLAGS_VM) != 0)
+	if ((rflags_read(vcpu) & RFLAGS_VM) != 0 && (cr0_read(vcpu) & CR0_PE) != 0)
 		return 2;
+	/* In real mode too: CS keeps its size until it is loaded from a descriptor ("unreal mode"). */
 	return (segment_read(vcpu, SEGMENT_CS)->rights & SEGMENT_DB) != 0 ? 4 : 2;
 }

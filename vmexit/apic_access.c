@@ -12,6 +12,7 @@
 #include "vmexit/init_sipi.h"
 #include "vmexit/nested_fault.h"
 #include "vmexit/step.h"
+#include "vmexit/store_quick.h"
 
 bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa)
 {
@@ -68,15 +69,37 @@ static bool simple_value(struct vcpu *vcpu, const struct store *store, uint32_t 
 	return false;
 }
 
-enum exit_verdict apic_write_exit(struct vcpu *vcpu, gpa_t gpa)
+/* The usual store, in a few dozen instructions. */
+static bool quick_store(struct vcpu *vcpu, uint32_t *value)
 {
-	uint32_t offset = (uint32_t)(gpa.v & (PAGE_BYTES - 1)), value;
+	uint8_t bytes[INSN_MAX_BYTES];
+	unsigned count = guest_fetch(vcpu, bytes);
+	struct store_quick store;
+
+	if (!store_quick_decode(bytes, count, mode_code_bytes(vcpu), &store))
+		return false;
+	vcpu->decoded_bytes = store.bytes;
+	*value = store.is_immediate ? store.immediate : (uint32_t)gpr_read_raw(vcpu, store.reg);
+	return true;
+}
+
+static bool other_store(struct vcpu *vcpu, uint32_t *value)
+{
 	struct insn insn;
 	struct store store;
 
-	if ((offset & 0xf) == 0 && guest_fetch_insn(vcpu, &insn) && decode_store(&insn, &store) &&
-	    simple_value(vcpu, &store, &value)) {
-		vcpu->decoded_bytes = insn.bytes;
+	if (!guest_fetch_insn(vcpu, &insn) || !decode_store(&insn, &store) ||
+	    !simple_value(vcpu, &store, value))
+		return false;
+	vcpu->decoded_bytes = insn.bytes;
+	return true;
+}
+
+enum exit_verdict apic_write_exit(struct vcpu *vcpu, gpa_t gpa)
+{
+	uint32_t offset = (uint32_t)(gpa.v & (PAGE_BYTES - 1)), value;
+
+	if ((offset & 0xf) == 0 && (quick_store(vcpu, &value) || other_store(vcpu, &value))) {
 		apic_register_write(vcpu, offset, value);
 		return VERDICT_NEXT_INSN;
 	}

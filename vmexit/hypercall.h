@@ -8,8 +8,8 @@
 /* RAX on input. Anything else is #UD, as on a machine without us. */
 
 /* CPL 0. On output RAX is HYPERCALL_VERSION. */
-#define HYPERCALL_PRESENCE UINT64_C(0x534f4c4f56495352) /* "SOLOVISR" */
-#define HYPERCALL_VERSION  UINT64_C(0x00000001)
+#define HYPERCALL_PRESENCE   UINT64_C(0x534f4c4f56495352) /* "SOLOVISR" */
+#define HYPERCALL_VERSION    UINT64_C(0x00000001)
 
 /*
  * Any CPL: it tells counts and nothing else. RCX is an enum exit_kind, and on output RAX is how many such exits all

@@ -26,9 +26,12 @@ static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 		svm_step_exception(vcpu, exit);
 }
 
-static void decode_nested_fault(const struct vmcb *vmcb, struct exit_info *exit)
+static void decode_nested_fault(struct vcpu *vcpu, struct exit_info *exit)
 {
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
 	exit->kind = EXIT_NESTED_PAGE_FAULT;
+	svm_regs_fetch_for_insn(vcpu); /* a write to the APIC page is going to be decoded */
 	exit->fault.gpa = (gpa_t){ vmcb->exit_info2 };
 	exit->fault.present = (vmcb->exit_info1 & PFERR_PRESENT) != 0;
 	exit->fault.write = (vmcb->exit_info1 & PFERR_WRITE) != 0;
@@ -54,7 +57,7 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		exit->kind = vmcb->exit_info1 == 0 ? EXIT_RDMSR : EXIT_WRMSR;
 		break;
 	case SVM_EXIT_NPF:
-		decode_nested_fault(vmcb, exit);
+		decode_nested_fault(vcpu, exit);
 		break;
 	case SVM_EXIT_NMI:
 		/* It is pending still: take it on the host's IDT, which counts it. */
@@ -110,5 +113,6 @@ unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)
 		return vcpu->decoded_bytes;
 	if (hv_caps.nrip_save)
 		return (unsigned)(svm_of(vcpu)->vmcb->next_rip - rip_read(vcpu));
+	svm_regs_fetch_for_insn(vcpu);
 	return guest_system_length(vcpu, (enum system_insn)system_insn[exit->kind]);
 }

@@ -143,6 +143,24 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 	}
 }
 
+void svm_regs_fetch_for_insn(struct vcpu *vcpu)
+{
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	struct regs *regs = &vcpu->regs;
+	uint64_t registers = REG_BIT(REG_CR0) | REG_BIT(REG_CR3) | REG_BIT(REG_CR4) | REG_BIT(REG_EFER) |
+			     REG_BIT(REG_SEGMENTS + SEGMENT_CS) | REG_BIT(REG_SEGMENTS + SEGMENT_SS);
+
+	if (UNLIKELY((regs->dirty & registers) != 0))
+		return; /* the VMCB is not what counts: one by one */
+	regs->cr0 = vmcb->cr0;
+	regs->cr3 = vmcb->cr3;
+	regs->cr4 = vmcb->cr4;
+	regs->efer = vmcb->efer & ~EFER_SVME;
+	fetch_segment(vcpu, SEGMENT_CS);
+	fetch_segment(vcpu, SEGMENT_SS);
+	regs->available |= registers;
+}
+
 static void store_one(struct vcpu *vcpu, unsigned reg)
 {
 	struct vmcb *vmcb = svm_of(vcpu)->vmcb;

@@ -27,6 +27,8 @@ static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 
 /* regs.c */
 void svm_regs_fetch(struct vcpu *vcpu, enum reg reg);
+/* All that finding and fetching the current instruction needs, at once. */
+void svm_regs_fetch_for_insn(struct vcpu *vcpu);
 void svm_regs_store(struct vcpu *vcpu); /* all dirty ones, whose bits it clears */
 
 /* events.c */

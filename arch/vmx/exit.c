@@ -84,7 +84,7 @@ void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 	/* A failed entry leaves the field as it was. */
 	idt_vectoring = exit->kind == EXIT_ENTRY_FAILED ? 0 : vmcs_read32(VMCS_IDT_VECTORING_INFO);
 	/* A task gate is the event's delivery. */
-	if ((idt_vectoring & INTR_INFO_VALID) != 0 && exit->kind != EXIT_TASK_SWITCH)
+	if ((idt_vectoring & INTR_INFO_VALID) != 0)
 		vmx_events_requeue(vcpu, idt_vectoring);
 	decode_detail(vcpu, exit, idt_vectoring);
 }

@@ -2,8 +2,8 @@
 /*
  * What instructions cost, by a time stamp counter that counts instructions (QEMU -icount, Bochs).
  *
- *   bench.efi                      each probe bare: "BENCH: cpuid 1000 2003 3003"
- *   bench.efi hosted               under Solovisor: the hypercall, too
+ *   bench.efi [N]                  each probe bare, N times: "BENCH: cpuid 1000 2003 3003"
+ *   bench.efi hosted [N]           under Solovisor: the hypercall, too
  *   bench.efi start \path words    "BENCH: start \path tsc=N", then what that program took
  *
  * A probe is a loop that is run twice: with everything but the instruction in question, and with
@@ -16,6 +16,7 @@
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 
 enum { ITERATIONS = 1000, RUNS = 3, LINE_CHARS = 256 };
+
 enum { MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_PAT = 0x277 };
 enum { MSR_MTRR_DEF_TYPE = 0x2ff };
 enum { APIC_BASE_X2APIC = 1 << 10 };
@@ -37,7 +38,7 @@ enum { APIC_BASE_X2APIC = 1 << 10 };
 			     "dec %%r13d\n\tjnz 1b\n\t"                     \
 			     "rdtsc\n\tshl $32, %%rdx\n\tor %%rdx, %%rax\n" \
 			     : "=&r"(begin), "=&a"(end)                     \
-			     : "S"(a), "D"(b), "i"(ITERATIONS)              \
+			     : "S"(a), "D"(b), "r"(iterations)              \
 			     : "rbx", "rcx", "rdx", "r13", "memory", "cc"); \
 		return end - begin;                                         \
 	}
@@ -49,6 +50,8 @@ enum { APIC_BASE_X2APIC = 1 << 10 };
 #define LOAD_LEAF  "mov %%esi, %%eax\n\txor %%ecx, %%ecx"
 #define LOAD_MSR   "mov %%esi, %%ecx"
 #define LOAD_VALUE "mov %%esi, %%ecx\n\tmov %%rdi, %%rax\n\tmov %%rdi, %%rdx\n\tshr $32, %%rdx"
+
+static uint32_t iterations = ITERATIONS;
 
 PROBE(cpuid, LOAD_LEAF, "cpuid")
 PROBE(cpuid_prefixed, LOAD_LEAF, ".byte 0x66, 0xf3, 0x48\n\tcpuid")
@@ -114,7 +117,7 @@ static void measure(const CHAR16 *name, uint64_t (*without)(uint64_t, uint64_t),
 {
 	const uint64_t base = least(without, a, b);
 
-	Print(L"BENCH: %s %d %ld %ld\n", name, ITERATIONS, base, least(with, a, b));
+	Print(L"BENCH: %s %d %ld %ld\n", name, iterations, base, least(with, a, b));
 }
 
 static void measure_msrs(BOOLEAN intel)
@@ -212,13 +215,18 @@ static CHAR16 *next_word(CHAR16 *at)
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
 	EFI_LOADED_IMAGE *loaded;
-	CHAR16 *words;
+	CHAR16 *words, *count;
+	BOOLEAN hosted;
 
 	InitializeLib(image, system_table);
 	BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded);
 	words = loaded->LoadOptionsSize ? next_word(loaded->LoadOptions) : (CHAR16 *)(UINTN)L"";
 	if (!StrnCmp(words, (CHAR16 *)(UINTN)L"start ", 6))
 		return start_program(image, loaded->DeviceHandle, next_word(words));
-	measure_all(!StrnCmp(words, (CHAR16 *)(UINTN)L"hosted", 6));
+	hosted = !StrnCmp(words, (CHAR16 *)(UINTN)L"hosted", 6);
+	count = hosted ? next_word(words) : words;
+	if (*count)
+		iterations = (uint32_t)Atoi(count);
+	measure_all(hosted);
 	return EFI_SUCCESS;
 }

@@ -92,7 +92,7 @@ static bool inject_nmi(struct vcpu *vcpu)
 	return true;
 }
 
-static void prepare(struct vcpu *vcpu)
+void vmx_events_fill(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	struct events *events = &vcpu->events;
@@ -111,15 +111,6 @@ static void prepare(struct vcpu *vcpu)
 	if (events->nmi_pending && !vcpu->trial && !vmx->stepping && !injected)
 		inject_nmi(vcpu);
 	set_nmi_window(vmx, events->nmi_pending && !vcpu->trial && !vmx->stepping);
-}
-
-void vmx_events_prepare(struct vcpu *vcpu)
-{
-	const uint32_t primary = vmx_of(vcpu)->controls.word[VMX_WORD_PRIMARY];
-
-	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending ||
-		     (primary & PRIMARY_NMI_WINDOW_EXITING) != 0))
-		prepare(vcpu);
 }
 
 void vmx_events_cancel(struct vcpu *vcpu)

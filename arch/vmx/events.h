@@ -6,13 +6,24 @@
 #ifndef ARCH_VMX_EVENTS_H
 #define ARCH_VMX_EVENTS_H
 
-#include "core/vcpu.h"
+#include "arch/vmx/state.h"
 
 /* At an exit whose IDT-vectoring information is valid: deliver it again. */
 void vmx_events_requeue(struct vcpu *vcpu, uint32_t idt_vectoring);
 
-/* Before an entry, after the register cache was stored: fill the interruption field, ask for a window. */
-void vmx_events_prepare(struct vcpu *vcpu);
+/* Fill the interruption field, ask for a window or no longer. */
+void vmx_events_fill(struct vcpu *vcpu);
+
+/* Before an entry, after the register cache was stored. */
+static inline void vmx_events_prepare(struct vcpu *vcpu)
+{
+	const uint32_t primary = vmx_of(vcpu)->controls.word[VMX_WORD_PRIMARY];
+
+	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending ||
+		     (primary & PRIMARY_NMI_WINDOW_EXITING) != 0))
+		vmx_events_fill(vcpu);
+}
+
 /* The entry did not happen: what was in the field goes back to the queue. */
 void vmx_events_cancel(struct vcpu *vcpu);
 

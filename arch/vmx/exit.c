@@ -32,7 +32,8 @@ static void decode_task_switch(struct exit_info *exit, uint32_t idt_vectoring)
 }
 
 /* Everything but the most frequent exits, which need nothing but their name. */
-static void decode_detail(struct vcpu *vcpu, struct exit_info *exit, uint32_t idt_vectoring)
+__attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct exit_info *exit,
+						    uint32_t idt_vectoring)
 {
 	uint32_t reason = (uint32_t)exit->raw_reason, intr_info = 0;
 	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
@@ -93,7 +94,7 @@ void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
  * A trap after the instruction, with data breakpoints that MOV SS held back. DEBUGCTL.BTF allows it for branches only,
  * and nothing that is skipped is one.
  */
-static void single_step(struct vcpu *vcpu)
+__attribute__((noinline)) static void single_step(struct vcpu *vcpu)
 {
 	uint64_t held = vmcs_read(VMCS_GUEST_PENDING_DEBUG);
 
@@ -103,20 +104,43 @@ static void single_step(struct vcpu *vcpu)
 	events_raise_db(vcpu, DR6_BS | (held & PENDING_DEBUG_BREAKPOINTS));
 }
 
+/* Before RIP moves on, by reading the VMCS where the cache has nothing: this is the hottest path there is. */
+static uint64_t current_rip(const struct vcpu *vcpu)
+{
+	return regs_is_available(&vcpu->regs, REG_RIP) ? vcpu->regs.rip : vmcs_read(VMCS_GUEST_RIP);
+}
+
+static bool is_in_shadow(const struct vcpu *vcpu)
+{
+	if (UNLIKELY(regs_is_available(&vcpu->regs, REG_INTERRUPT_SHADOW)))
+		return vcpu->regs.interrupt_shadow != 0;
+	return (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW) != 0;
+}
+
+static bool is_stepping(const struct vcpu *vcpu)
+{
+	uint64_t rflags = vcpu->regs.rflags;
+
+	if (LIKELY(!regs_is_available(&vcpu->regs, REG_RFLAGS)))
+		rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	return (rflags & RFLAGS_TF) != 0;
+}
+
 void vmx_skip_instruction(struct vcpu *vcpu)
 {
 	/* Not every exit comes with a length: who emulated the instruction has decoded it. */
 	unsigned bytes = vcpu->decoded_bytes;
-	uint64_t rip = rip_read(vcpu), next;
+	uint64_t rip = current_rip(vcpu), next;
 
 	if (LIKELY(bytes == 0))
 		bytes = vmcs_read32(VMCS_EXIT_INSN_BYTES);
 	next = rip + bytes;
 	if (UNLIKELY((next ^ rip) >> 32 != 0))
 		next = vmx_next_rip(rip, bytes, mode_is_64bit(vcpu));
-	rip_write(vcpu, next);
-	if (UNLIKELY(interrupt_shadow_read(vcpu) != 0))
+	vcpu->regs.rip = next;
+	regs_mark_dirty(&vcpu->regs, REG_RIP);
+	if (UNLIKELY(is_in_shadow(vcpu)))
 		interrupt_shadow_write(vcpu, 0);
-	if (UNLIKELY((rflags_read(vcpu) & RFLAGS_TF) != 0))
+	if (UNLIKELY(is_stepping(vcpu)))
 		single_step(vcpu);
 }

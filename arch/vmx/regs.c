@@ -219,7 +219,7 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 	}
 }
 
-static void store_rest(struct vcpu *vcpu, uint64_t dirty)
+void vmx_regs_store_rest(struct vcpu *vcpu, uint64_t dirty)
 {
 	const uint64_t debug = REG_BIT(REG_RFLAGS) | REG_BIT(REG_INTERRUPT_SHADOW);
 	uint64_t pending;
@@ -233,20 +233,6 @@ static void store_rest(struct vcpu *vcpu, uint64_t dirty)
 		   vmx_pending_debug(pending, vmcs_read(VMCS_GUEST_RFLAGS),
 				     vmcs_read64(VMCS_GUEST_DEBUGCTL),
 				     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY)));
-}
-
-void vmx_regs_store(struct vcpu *vcpu)
-{
-	struct regs *regs = &vcpu->regs;
-	uint64_t dirty = regs->dirty & REGS_LAZY;
-
-	if (LIKELY((dirty & REG_BIT(REG_RIP)) != 0)) {
-		vmcs_write(VMCS_GUEST_RIP, regs->rip);
-		dirty &= ~REG_BIT(REG_RIP);
-	}
-	if (UNLIKELY(dirty != 0))
-		store_rest(vcpu, dirty);
-	regs->dirty = 0;
 }
 
 static bool has_entry_control(const struct vcpu *vcpu, uint32_t bit)

@@ -22,7 +22,7 @@ static uint64_t nmi_count(const struct cpu *cpu)
 }
 
 /* One try. The order matters: an NMI after its count was read makes the entry fail, and the loop come back. */
-static enum vmx_entry_result enter(struct vcpu *vcpu)
+static inline enum vmx_entry_result enter(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	uint64_t seen = nmi_count(vcpu->cpu);
@@ -44,17 +44,23 @@ static enum vmx_entry_result enter(struct vcpu *vcpu)
 	return (enum vmx_entry_result)result;
 }
 
+/* An entry that did not happen. */
+__attribute__((noinline)) static void refused(enum vmx_entry_result result, struct exit_info *exit)
+{
+	*exit = (struct exit_info){ .kind = EXIT_ENTRY_FAILED };
+	if (result == VMX_ENTRY_FAIL_VALID)
+		exit->raw_info[0] = vmcs_read32(VMCS_INSTRUCTION_ERROR);
+}
+
 /* What became of an entry, as an exit; false: nothing, try again. */
-static bool next_exit(struct vcpu *vcpu, struct exit_info *exit)
+static inline bool next_exit(struct vcpu *vcpu, struct exit_info *exit)
 {
 	enum vmx_entry_result result = enter(vcpu);
 
 	if (UNLIKELY(result == VMX_ENTRY_ABORTED))
 		return false;
 	if (UNLIKELY(result != VMX_ENTRY_EXITED)) {
-		*exit = (struct exit_info){ .kind = EXIT_ENTRY_FAILED };
-		exit->raw_info[0] =
-			result == VMX_ENTRY_FAIL_VALID ? vmcs_read32(VMCS_INSTRUCTION_ERROR) : 0;
+		refused(result, exit);
 		return true;
 	}
 	vmx_exit_decode(vcpu, exit);
@@ -64,6 +70,17 @@ static bool next_exit(struct vcpu *vcpu, struct exit_info *exit)
 	return true;
 }
 
+/* Its own exception's delivery failed for good: the same as if the CPU had found that. */
+__attribute__((noinline)) static void shut_down(struct vcpu *vcpu)
+{
+	const struct exit_info shutdown = { .kind = EXIT_TRIPLE_FAULT,
+					    .raw_reason = REASON_TRIPLE_FAULT };
+
+	vcpu->events.triple_fault = false;
+	if (vmexit_handle(vcpu, &shutdown) != VERDICT_RESUME)
+		hv_dump_and_stop(vcpu, "triple fault", shutdown.raw_reason, shutdown.raw_info);
+}
+
 static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_verdict verdict)
 {
 	if (LIKELY(verdict == VERDICT_NEXT_INSN))
@@ -71,13 +88,8 @@ static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_ver
 	else if (UNLIKELY(verdict != VERDICT_RESUME))
 		hv_dump_and_stop(vcpu, exit_kind_name(exit->kind), exit->raw_reason,
 				 exit->raw_info);
-	if (UNLIKELY(vcpu->events.triple_fault)) {
-		struct exit_info shutdown = { .kind = EXIT_TRIPLE_FAULT,
-					      .raw_reason = exit->raw_reason };
-
-		vcpu->events.triple_fault = false;
-		apply(vcpu, &shutdown, vmexit_handle(vcpu, &shutdown));
-	}
+	if (UNLIKELY(vcpu->events.triple_fault))
+		shut_down(vcpu);
 }
 
 /* A guest that executes CPUID and nothing else. Its NMIs wait for the real start. */

@@ -5,7 +5,6 @@
 #include "arch/vmx/events.h"
 #include "arch/vmx/exit_decode.h"
 #include "arch/vmx/guest_state.h"
-#include "arch/vmx/vmcs.h"
 #include "core/exception.h"
 
 #define DEBUGCTL_BTF BIT64(1)
@@ -70,22 +69,18 @@ __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct ex
 			     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 }
 
-void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
+void vmx_exit_decode_rest(struct vcpu *vcpu, struct exit_info *exit)
 {
-	uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
 	uint32_t idt_vectoring;
 
-	exit->raw_reason = reason;
-	exit->kind = vmx_exit_kind(reason);
-	exit->insn_bytes = 0;
-	exit->raw_info[0] = 0;
-	exit->raw_info[1] = 0;
-	if (LIKELY(exit->kind <= EXIT_XSETBV)) /* an instruction that needs no more */
+	exit->kind = vmx_exit_kind((uint32_t)exit->raw_reason);
+	if (LIKELY(exit->kind <=
+		   EXIT_XSETBV)) /* an instruction that needs no more, and delivers no event */
 		return;
 	/* A failed entry leaves the field as it was. */
 	idt_vectoring = exit->kind == EXIT_ENTRY_FAILED ? 0 : vmcs_read32(VMCS_IDT_VECTORING_INFO);
 	/* A task gate is the event's delivery. */
-	if ((idt_vectoring & INTR_INFO_VALID) != 0)
+	if ((idt_vectoring & INTR_INFO_VALID) != 0 && exit->kind != EXIT_TASK_SWITCH)
 		vmx_events_requeue(vcpu, idt_vectoring);
 	decode_detail(vcpu, exit, idt_vectoring);
 }
@@ -94,7 +89,7 @@ void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
  * A trap after the instruction, with data breakpoints that MOV SS held back. DEBUGCTL.BTF allows it for branches only,
  * and nothing that is skipped is one.
  */
-__attribute__((noinline)) static void single_step(struct vcpu *vcpu)
+static void single_step(struct vcpu *vcpu)
 {
 	uint64_t held = vmcs_read(VMCS_GUEST_PENDING_DEBUG);
 
@@ -126,6 +121,17 @@ static bool is_stepping(const struct vcpu *vcpu)
 	return (rflags & RFLAGS_TF) != 0;
 }
 
+/* The seldom cases, one of them or all together. */
+__attribute__((noinline)) static void skip_with_care(struct vcpu *vcpu, uint64_t rip,
+						     unsigned bytes)
+{
+	rip_write(vcpu, vmx_next_rip(rip, bytes, mode_is_64bit(vcpu)));
+	if (is_in_shadow(vcpu))
+		interrupt_shadow_write(vcpu, 0);
+	if (is_stepping(vcpu))
+		single_step(vcpu);
+}
+
 void vmx_skip_instruction(struct vcpu *vcpu)
 {
 	/* Not every exit comes with a length: who emulated the instruction has decoded it. */
@@ -135,12 +141,10 @@ void vmx_skip_instruction(struct vcpu *vcpu)
 	if (LIKELY(bytes == 0))
 		bytes = vmcs_read32(VMCS_EXIT_INSN_BYTES);
 	next = rip + bytes;
-	if (UNLIKELY((next ^ rip) >> 32 != 0))
-		next = vmx_next_rip(rip, bytes, mode_is_64bit(vcpu));
+	if (UNLIKELY((next ^ rip) >> 32 != 0 || is_in_shadow(vcpu) || is_stepping(vcpu))) {
+		skip_with_care(vcpu, rip, bytes);
+		return;
+	}
 	vcpu->regs.rip = next;
 	regs_mark_dirty(&vcpu->regs, REG_RIP);
-	if (UNLIKELY(is_in_shadow(vcpu)))
-		interrupt_shadow_write(vcpu, 0);
-	if (UNLIKELY(is_stepping(vcpu)))
-		single_step(vcpu);
 }

@@ -21,18 +21,12 @@ static uint64_t nmi_count(const struct cpu *cpu)
 	return *(const volatile uint64_t *)&cpu->nmi_count;
 }
 
-/* One try. The order matters: an NMI after its count was read makes the entry fail, and the loop come back. */
-static inline enum vmx_entry_result enter(struct vcpu *vcpu)
+/* One try, with what is stored so far. An NMI since its count was `seen` makes it fail. */
+static inline enum vmx_entry_result enter(struct vcpu *vcpu, uint64_t seen)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	uint64_t seen = nmi_count(vcpu->cpu);
 	uint32_t result;
 
-	if (LIKELY(!vcpu->trial))
-		nmi_before_entry(vcpu);
-	/* In wait-for-SIPI no NMI gets through, but no guest instruction runs either: nobody need wait for us. */
-	if (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI))
-		atomic_store(&vcpu->in_guest, 0);
 	vmx_regs_store(vcpu);
 	vmx_events_prepare(vcpu);
 	result = vmx_enter(vcpu->regs.gpr, vmx->launched, &vcpu->cpu->nmi_count, seen,
@@ -44,29 +38,27 @@ static inline enum vmx_entry_result enter(struct vcpu *vcpu)
 	return (enum vmx_entry_result)result;
 }
 
-/* An entry that did not happen. */
-__attribute__((noinline)) static void refused(enum vmx_entry_result result, struct exit_info *exit)
+/* An entry that did not happen. False: it may be tried again. */
+__attribute__((noinline)) static bool explain(enum vmx_entry_result result, struct exit_info *exit)
 {
+	if (result == VMX_ENTRY_ABORTED)
+		return false;
 	*exit = (struct exit_info){ .kind = EXIT_ENTRY_FAILED };
 	if (result == VMX_ENTRY_FAIL_VALID)
 		exit->raw_info[0] = vmcs_read32(VMCS_INSTRUCTION_ERROR);
+	return true;
 }
 
 /* What became of an entry, as an exit; false: nothing, try again. */
-static inline bool next_exit(struct vcpu *vcpu, struct exit_info *exit)
+static inline bool next_exit(struct vcpu *vcpu, uint64_t seen, struct exit_info *exit)
 {
-	enum vmx_entry_result result = enter(vcpu);
+	enum vmx_entry_result result = enter(vcpu, seen);
 
-	if (UNLIKELY(result == VMX_ENTRY_ABORTED))
-		return false;
-	if (UNLIKELY(result != VMX_ENTRY_EXITED)) {
-		refused(result, exit);
-		return true;
-	}
+	if (UNLIKELY(result != VMX_ENTRY_EXITED))
+		return explain(result, exit);
+	/* Not after a late failure, but that one is the end. */
+	vmx_of(vcpu)->launched = true;
 	vmx_exit_decode(vcpu, exit);
-	/* A late failure leaves the launch state as it was. */
-	if (LIKELY(exit->kind != EXIT_ENTRY_FAILED))
-		vmx_of(vcpu)->launched = true;
 	return true;
 }
 
@@ -93,12 +85,12 @@ static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_ver
 }
 
 /* A guest that executes CPUID and nothing else. Its NMIs wait for the real start. */
-static bool run_trial(struct vcpu *vcpu, struct failure *failure)
+__attribute__((noinline)) static bool run_trial(struct vcpu *vcpu, struct failure *failure)
 {
 	struct exit_info exit;
 
 	for (;;) {
-		if (!next_exit(vcpu, &exit))
+		if (!next_exit(vcpu, nmi_count(vcpu->cpu), &exit))
 			continue;
 		if (exit.kind == EXIT_CPUID)
 			return true;
@@ -121,7 +113,14 @@ bool vmx_run(struct vcpu *vcpu, struct failure *failure)
 	if (vcpu->trial)
 		return run_trial(vcpu, failure);
 	for (;;) {
-		if (LIKELY(next_exit(vcpu, &exit)))
+		/* Read before the look at the reasons: an NMI after this makes the entry fail, and we look again. */
+		uint64_t seen = nmi_count(vcpu->cpu);
+
+		nmi_before_entry(vcpu);
+		/* No NMI ends wait-for-SIPI, but no guest instruction runs there: nobody need wait for us. */
+		if (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI))
+			atomic_store(&vcpu->in_guest, 0);
+		if (LIKELY(next_exit(vcpu, seen, &exit)))
 			apply(vcpu, &exit, vmexit_handle(vcpu, &exit));
 	}
 }

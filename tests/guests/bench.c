@@ -2,8 +2,8 @@
 /*
  * What instructions cost, by a time stamp counter that counts instructions (QEMU -icount, Bochs).
  *
- *   bench.efi [N]                  each probe bare, N times: "BENCH: cpuid 1000 2003 3003"
- *   bench.efi hosted [N]           under Solovisor: the hypercall, too
+ *   bench.efi                      each probe bare: "BENCH: cpuid 1000 2003 3003"
+ *   bench.efi hosted [N [PROBE]]   under Solovisor: the hypercall, too; N times, only that one
  *   bench.efi start \path words    "BENCH: start \path tsc=N", then what that program took
  *
  * A probe is a loop that is run twice: with everything but the instruction in question, and with
@@ -52,6 +52,7 @@ enum { APIC_BASE_X2APIC = 1 << 10 };
 #define LOAD_VALUE "mov %%esi, %%ecx\n\tmov %%rdi, %%rax\n\tmov %%rdi, %%rdx\n\tshr $32, %%rdx"
 
 static uint32_t iterations = ITERATIONS;
+static const CHAR16 *only = L"";
 
 PROBE(cpuid, LOAD_LEAF, "cpuid")
 PROBE(cpuid_prefixed, LOAD_LEAF, ".byte 0x66, 0xf3, 0x48\n\tcpuid")
@@ -115,8 +116,11 @@ static uint64_t least(uint64_t (*loop)(uint64_t, uint64_t), uint64_t a, uint64_t
 static void measure(const CHAR16 *name, uint64_t (*without)(uint64_t, uint64_t),
 		    uint64_t (*with)(uint64_t, uint64_t), uint64_t a, uint64_t b)
 {
-	const uint64_t base = least(without, a, b);
+	uint64_t base;
 
+	if (*only && StrCmp((CHAR16 *)(UINTN)name, (CHAR16 *)(UINTN)only))
+		return;
+	base = least(without, a, b);
 	Print(L"BENCH: %s %d %ld %ld\n", name, iterations, base, least(with, a, b));
 }
 
@@ -215,7 +219,7 @@ static CHAR16 *next_word(CHAR16 *at)
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
 	EFI_LOADED_IMAGE *loaded;
-	CHAR16 *words, *count;
+	CHAR16 *words;
 	BOOLEAN hosted;
 
 	InitializeLib(image, system_table);
@@ -224,9 +228,11 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	if (!StrnCmp(words, (CHAR16 *)(UINTN)L"start ", 6))
 		return start_program(image, loaded->DeviceHandle, next_word(words));
 	hosted = !StrnCmp(words, (CHAR16 *)(UINTN)L"hosted", 6);
-	count = hosted ? next_word(words) : words;
-	if (*count)
-		iterations = (uint32_t)Atoi(count);
+	words = next_word(words);
+	if (*words) {
+		iterations = (uint32_t)Atoi(words);
+		only = next_word(words);
+	}
 	measure_all(hosted);
 	return EFI_SUCCESS;
 }

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What Solovisor costs, in instructions: behind `make bench` and tests/boot/test_bench.py.
+
+Time stamp counters of emulators can count instructions: QEMU's with -icount and one CPU, Bochs's
+always.  The figures do not depend on the host and are the same on every run, except that QEMU
+counts the intercepted instruction with its exit as none and Bochs as one.
+
+On the machine "qemu" it is AMD-V without NRIP save; "svm" and "vtx" are Bochs.
+"""
+import collections
+import importlib.machinery
+import importlib.util
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from emulator import (BUILD, KERNEL_CLOUD, RUN, SOLOVISOR, TOP, Bochs, Esp,  # noqa: E402
+                      Qemu)
+
+MACHINES = ("qemu", "svm", "vtx")
+TITLES = {"qemu": "AMD-V (QEMU, no NRIP save)", "svm": "AMD-V with NRIP save (Bochs)",
+          "vtx": "VT-x (Bochs)"}
+LOADER_BUDGET = 10_000_000
+BOOT_BUDGET = 0.003
+
+# What a probe of tests/guests/bench.c measures, and how much more than bare it may cost on each
+# machine; None: not a figure that anybody promised.
+PROBES = {
+    "cpuid": ("CPUID", {"qemu": 500, "svm": 300, "vtx": 300}),
+    "cpuid-prefixed": ("CPUID with prefixes 66 F3 48", {"qemu": 500, "svm": 300, "vtx": 300}),
+    "cpuid-1": ("CPUID leaf 1", {}),
+    "cpuid-7": ("CPUID leaf 7", {}),
+    "rdmsr": ("RDMSR, trapped", {"qemu": 400, "svm": 400, "vtx": 400}),
+    "wrmsr": ("WRMSR, trapped", {"qemu": 400, "svm": 400, "vtx": 400}),
+    "wrmsr-apic-base": ("WRMSR of APIC_BASE", {}),
+    "wrmsr-mtrr": ("WRMSR of MTRR_DEF_TYPE", {}),
+    "rdmsr-pat": ("RDMSR, not trapped", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "hypercall": ("VMCALL or VMMCALL", {}),
+    "in": ("IN", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "out": ("OUT", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "pci-read": ("PCI configuration read", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "mov-cr3": ("MOV to CR3", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "mov-cr4": ("MOV to CR4", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "rdtsc": ("RDTSC", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "xapic-read": ("xAPIC read", {"qemu": 0, "svm": 0, "vtx": 0}),
+    "xapic-eoi": ("xAPIC EOI", {"qemu": 600, "svm": 600, "vtx": 0}),
+    "xapic-eoi-immediate": ("xAPIC EOI, immediate", {"qemu": 600, "svm": 600, "vtx": 0}),
+    "xapic-tpr": ("xAPIC TPR", {"qemu": 600, "svm": 600, "vtx": 0}),
+}
+
+
+def guest(name):
+    return os.path.join(BUILD, "guests", name + ".efi")
+
+
+def machine_for(kind, name, image, **options):
+    if kind == "qemu":
+        return Qemu(name, icount=True, image=image, **options)
+    return Bochs(name, vendor=kind, image=image, **options)
+
+
+def write_image(esp, name):
+    os.makedirs(RUN, exist_ok=True)
+    return esp.write(os.path.join(RUN, name + ".img"))
+
+
+def bench_esp(script, log="info"):
+    """The programs of a measurement and the launcher's script."""
+    esp = Esp().file("/EFI/BOOT/BOOTX64.EFI", guest("launch")).file("/bench.efi", guest("bench"))
+    esp.file("/EFI/solovisor/solovisor.efi", SOLOVISOR)
+    esp.text("/EFI/solovisor/solovisor.conf", f"guest = next\nserial = com1\nlog = {log}\n")
+    return esp.text("/launch.txt", "".join(line + "\n" for line in script))
+
+
+# --- single instructions and the loader -----------------------------------------------------------
+
+def read_probes(text):
+    """{probe: ticks for one} from what bench.efi printed."""
+    result = {}
+    for line in re.finditer(r"^BENCH: (\S+) (\d+) (\d+) (\d+)$", text, re.MULTILINE):
+        count, without, with_it = (int(number) for number in line.groups()[1:])
+        result[line.group(1)] = (with_it - without) / count
+    return result
+
+
+def measure_probes(kind, start=None):
+    """Both columns and the loader: {"bare": {...}, "hosted": {...}, "loader": N}.
+
+    The machine is started by start(esp), or here.
+    """
+    name = f"bench-{kind}"
+    # The log's level is what a machine in use would have; each character is a few instructions.
+    esp = bench_esp(["\\bench.efi", "\\bench.efi start \\EFI\\solovisor\\solovisor.efi",
+                     "\\bench.efi hosted", ":poweroff"])
+    machine = (start(esp) if start else
+               machine_for(kind, name, write_image(esp, name), timeout=180).start())
+    try:
+        machine.expect(r"^BENCH: end$", 120)
+        bare = read_probes(machine.text[:machine.position])
+        middle = machine.position
+        loader = machine.expect(r"^BENCH: started \S+ ticks=(\d+) (.*)$", 60)
+        if loader.group(2) != "Success":
+            raise RuntimeError(f"Solovisor did not start: {loader.group(2)}\n{machine.tail()}")
+        machine.expect(r"^BENCH: end$", 120)
+        hosted = read_probes(machine.text[middle:machine.position])
+    finally:
+        machine.stop()
+    return {"bare": bare, "hosted": hosted, "loader": int(loader.group(1))}
+
+
+def over_budget(kind, result):
+    """One line for each figure that is over the budget."""
+    lines = []
+    for probe, (title, budgets) in PROBES.items():
+        if kind not in budgets or probe not in result["hosted"]:
+            continue
+        # A loop has an instruction or two more or less at its ends.
+        extra = result["hosted"][probe] - result["bare"].get(probe, 0)
+        if extra > budgets[kind] + 0.5:
+            lines.append(f"{title}: {extra:.0f} instructions more than bare, "
+                         f"the budget is {budgets[kind]}")
+    if "loader" in result and result["loader"] > LOADER_BUDGET:
+        lines.append(f"loader: {result['loader']:,} instructions, the budget is {LOADER_BUDGET:,}")
+    return lines
+
+
+# --- booting Linux --------------------------------------------------------------------------------
+
+def initramfs():
+    """The initramfs with the program that prints exits."""
+    loader = importlib.machinery.SourceFileLoader("mkinitramfs",
+                                                  os.path.join(TOP, "scripts", "mkinitramfs"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("mkinitramfs", loader))
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = bytecode
+    helper = os.path.join(RUN, "exits")
+    os.makedirs(RUN, exist_ok=True)
+    with open(helper, "wb") as file:
+        file.write(module.compile_helper(os.path.join(TOP, "tests/guests/linux/exits.c"), "gcc"))
+    path = os.path.join(RUN, "bench-initramfs.cpio")
+    subprocess.run([os.path.join(TOP, "scripts", "mkinitramfs"), path, "--add", f"exits={helper}"],
+                   check=True)
+    return path
+
+
+def exit_names():
+    """The names of enum exit_kind in their order."""
+    with open(os.path.join(TOP, "vmexit", "exit.h"), encoding="utf-8") as file:
+        body = re.search(r"enum exit_kind \{(.*?)\};", file.read(), re.DOTALL).group(1)
+    body = re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL)
+    return [name.strip().removeprefix("EXIT_").lower().replace("_", " ")
+            for name in body.split(",") if name.strip()]
+
+
+def measure_boot(hosted, start=None, kernel=KERNEL_CLOUD):
+    """From GRUB's start to init in QEMU: {"ticks": N, "exits": {kind: count}}."""
+    name = "bench-boot-" + ("hosted" if hosted else "bare")
+    script = ["\\EFI\\solovisor\\solovisor.efi"] if hosted else []
+    esp = bench_esp(script + ["\\bench.efi start \\grub.efi"])
+    esp.file("/vmlinuz", kernel).file("/initrd.cpio", initramfs())
+    # Both run what is the same up to init's first line.
+    words = "console=ttyS0 sv.do=" + ("run:exits," if hosted else "") + "poweroff"
+    esp.grub(f"linux /vmlinuz {words}\ninitrd /initrd.cpio\nboot\n", name="/grub.efi")
+    machine = (start(esp) if start else
+               machine_for("qemu", name, write_image(esp, name), timeout=300).start())
+    try:
+        begin = machine.expect(r"^BENCH: start \S+ tsc=(\d+)$", 60)
+        end = machine.expect(r"GUEST: tsc=(\d+)$", 240)
+        exits = {}
+        if hosted:
+            machine.expect(r"GUEST: run exits status=0$", 60)
+            names = exit_names()
+            exits = {names[int(match.group(1))]: int(match.group(2))
+                     for match in machine.seen(r"GUEST: exits (\d+)=(\d+)$")}
+    finally:
+        machine.stop()
+    return {"ticks": int(end.group(1)) - int(begin.group(1)), "exits": exits}
+
+
+def boot_overhead(bare, hosted):
+    return hosted["ticks"] / bare["ticks"] - 1
+
+
+# --- where the instructions go --------------------------------------------------------------------
+
+class TracingQemu(Qemu):
+    """QEMU that can write down each instruction of the core."""
+
+    def __init__(self, name, **options):
+        super().__init__(name, icount=True, **options)
+        self.trace = os.path.join(self.folder, "trace")
+        self.monitor = os.path.join(self.folder, "monitor")
+        self.extra += ["-monitor", f"unix:{self.monitor},server=on,wait=off", "-d", "nochain",
+                       "-dfilter", "0xffffffff80000000+0x200000", "-D", self.trace]
+
+    def start_trace(self):
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(self.monitor)
+            monitor.settimeout(10)
+            for line in ("one-insn-per-tb on", "log exec,nochain"):
+                data = b""
+                while not data.endswith(b"(qemu) "):
+                    data += monitor.recv(4096)
+                monitor.sendall(line.encode() + b"\n")
+            time.sleep(0.5)
+
+
+def core_symbols():
+    text = subprocess.run(["nm", "-n", os.path.join(BUILD, "core.elf")], check=True,
+                          capture_output=True, text=True).stdout
+    symbols = []
+    for line in text.splitlines():
+        address, kind, name = line.split()
+        if kind in "tT" and not name.startswith("core_text"):
+            symbols.append((int(address, 16), name))
+    return symbols
+
+
+def core_instructions():
+    """{address: text} of the core's code."""
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn",
+                           os.path.join(BUILD, "core.elf")], check=True, capture_output=True,
+                          text=True).stdout
+    return {int(match.group(1), 16): match.group(2)
+            for match in re.finditer(r"^(ffffffff[0-9a-f]+):\t(.*)$", text, re.MULTILINE)}
+
+
+def trace_exits(script, timeout=120):
+    """Each exit on the way through a script of launch.c: [[address, ...], ...]."""
+    name = "bench-trace"
+    machine = TracingQemu(name, image=write_image(bench_esp(script), name), timeout=timeout)
+    with machine:
+        machine.expect(r"guest starts at", 60)
+        machine.start_trace()
+        machine.expect(r"^BENCH: end$", timeout)
+    vmrun = {address for address, text in core_instructions().items() if text.startswith("vmrun")}
+    exits, current = [], []
+    with open(machine.trace, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            match = re.match(r"Trace \d+: \S+ \[\w+/(\w+)/", line)
+            if not match:
+                continue
+            address = int(match.group(1), 16)
+            current.append(address)
+            if address in vmrun:
+                exits.append(current)
+                current = []
+    os.unlink(machine.trace)
+    return exits
+
+
+def by_function(exit_trace):
+    """[(function, instructions, times entered)] in order of their first instruction."""
+    import bisect
+    symbols = core_symbols()
+    addresses = [address for address, _ in symbols]
+    counts, entered = collections.OrderedDict(), collections.Counter()
+    for address in exit_trace:
+        start, name = symbols[bisect.bisect_right(addresses, address) - 1]
+        counts[name] = counts.get(name, 0) + 1
+        entered[name] += address == start
+    return [(name, count, entered[name]) for name, count in counts.items()]

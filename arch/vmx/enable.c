@@ -138,23 +138,19 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 }
 
 /* Another CPU than the boot CPU may be of another kind (hybrid) or set up differently by the firmware. */
-static enum core_status check_same(const struct cpu *cpu, const struct vmx_capability *capability,
-				   struct failure *failure)
+static enum core_status check_same(const struct vmx_capability *capability, struct failure *failure)
 {
 	struct vmx_refusal why;
 
 	if (!vmx_controls_allowed(capability, &chosen, &why)) {
 		format_string(failure->text, sizeof(failure->text),
-			      "VT-x: CPU %u differs from the boot CPU in %s controls 0x%x",
-			      cpu->index, vmx_word_name(why.word), why.bits);
+			      "VT-x: this CPU differs from the boot CPU in %s controls 0x%x",
+			      vmx_word_name(why.word), why.bits);
 		return CORE_FAILED;
 	}
-	if ((uint32_t)(capability->basic & VMX_BASIC_REVISION) != revision) {
-		format_string(failure->text, sizeof(failure->text),
-			      "VT-x: CPU %u has another VMCS revision than the boot CPU",
-			      cpu->index);
-		return CORE_FAILED;
-	}
+	if ((uint32_t)(capability->basic & VMX_BASIC_REVISION) != revision)
+		return refuse(failure, CORE_FAILED,
+			      "this CPU has another VMCS revision than the boot CPU");
 	return CORE_OK;
 }
 
@@ -174,14 +170,14 @@ enum core_status vmx_cpu_enable(struct cpu *cpu, struct failure *failure)
 	enum core_status status;
 
 	if ((cpuid(1, 0).ecx & CPUID_1_ECX_VMX) == 0)
-		return refuse(failure, CORE_NO_VIRTUALIZATION, "a CPU has no VMX");
+		return refuse(failure, CORE_NO_VIRTUALIZATION, "this CPU has no VMX");
 	if (!feature_control_allows())
 		return refuse(failure, CORE_LOCKED_OFF,
-			      "the firmware has locked VMX off on one CPU");
+			      "the firmware has locked VMX off on this CPU");
 	read_capability(&capability);
 	status = check_cpu(&capability, failure);
 	if (status == CORE_OK)
-		status = check_same(cpu, &capability, failure);
+		status = check_same(&capability, failure);
 	if (status != CORE_OK)
 		return status;
 	feature_control_lock();

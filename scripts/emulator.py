@@ -295,12 +295,15 @@ class Qemu(Machine):
     reboot   False: a reset ends the machine
     writable True: the image itself is written to, else a snapshot is
     cpu      more for -cpu, as "la57=on";  extra: more arguments
+    ordered  False: the firmware's own BootOrder counts, not the order of the devices here
     """
 
     def __init__(self, name, cpus=1, mem=512, image=None, attach="ahci", iso=None, svm=True,
                  npt=True, icount=False, reboot=False, writable=False, cpu="", machine="",
-                 variables=None, gdb=None, debugcon=True, extra=(), timeout=600, echo=False):
+                 variables=None, gdb=None, debugcon=True, ordered=True, extra=(), timeout=600,
+                 echo=False):
         super().__init__(name, timeout, echo)
+        self.ordered = ordered
         self.cpus, self.mem, self.image, self.attach, self.iso = cpus, mem, image, attach, iso
         self.svm, self.npt, self.icount, self.reboot = svm, npt, icount, reboot
         self.writable, self.cpu, self.machine, self.gdb = writable, cpu, machine, gdb
@@ -344,10 +347,11 @@ class Qemu(Machine):
             snapshot = "off" if self.writable else "on"
             command += ["-drive", f"if=none,id=disk,format=raw,snapshot={snapshot},"
                         f"file={self.image}"]
-            command += {"ahci": ["-device", "ide-hd,drive=disk,bus=ide.0,bootindex=0"],
-                        "virtio": ["-device", "virtio-blk-pci,drive=disk,bootindex=0"],
+            order = ",bootindex=0" if self.ordered else ""
+            command += {"ahci": ["-device", "ide-hd,drive=disk,bus=ide.0" + order],
+                        "virtio": ["-device", "virtio-blk-pci,drive=disk" + order],
                         "usb": ["-device", "qemu-xhci", "-device",
-                                "usb-storage,drive=disk,removable=on,bootindex=0"],
+                                "usb-storage,drive=disk,removable=on" + order],
                         }[self.attach]
         if self.iso:
             command += ["-drive", f"if=none,id=cd,media=cdrom,readonly=on,file={self.iso}",

@@ -8,7 +8,7 @@ from emulator import (BOCHS_CMDLINE, BUILD, INITRAMFS, KERNEL_CLOUD, KERNEL_GENE
 BOOT = "/EFI/BOOT/BOOTX64.EFI"
 PROGRAM = "/EFI/solovisor/solovisor.efi"
 CONFIG = "/EFI/solovisor/solovisor.conf"
-STARTERS = ("launch", "shell", "grub", "shell-grub", "direct")
+STARTERS = ("launch", "shell", "grub", "shell-grub", "direct", "entry")
 
 
 def guest(name):
@@ -44,6 +44,8 @@ def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,power
               "grub": GRUB chainloads Solovisor and boots Linux itself
               "shell-grub": the Shell starts Solovisor, then GRUB, and that Linux
               "direct": Solovisor itself is BOOTX64.EFI, with host "linux"
+              "entry": Boot#### variables, written at the first start (tests/guests/boot_entry.c):
+              Solovisor is the first one, Linux the next; a machine with `ordered=False`
     host      "next", "linux" (Solovisor loads the kernel) or None: bare, without Solovisor
     do        the words for the guest's init, tests/guests/linux/init
     config    more entries for solovisor.conf;  options: Solovisor's command line
@@ -83,9 +85,20 @@ def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,power
         lines += ["\\EFI\\grub\\grubx64.efi"]
         esp.file(BOOT, SHELL).startup("fs0:", *lines)
         esp.grub("echo GRUB: linux\n" + grub_linux, name="/EFI/grub/grubx64.efi")
+    elif starter == "entry":
+        esp.file("/EFI/BOOT/BOOTX64.EFI", guest("boot_entry"))
+        lines += [solovisor] if host else []
+        lines += [linux] if host != "linux" else []
+        esp.text("/entries.txt", "\n".join(lines) + "\n")
     elif starter != "direct":
         raise ValueError(starter)
     return esp
+
+
+def skip_countdown(machine, timeout=60):
+    """Do not wait for the Shell's five seconds before startup.nsh."""
+    machine.expect("Press ESC in", timeout)
+    machine.send("\r")
 
 
 def expect_linux(machine, cpus, hypervisor="SolovisorHV", do=("checksum",), timeout=120):

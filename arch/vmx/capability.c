@@ -30,12 +30,12 @@ static const struct vmx_request requests[VMX_WORD_COUNT] = {
 	[VMX_WORD_EXIT] = {
 		.must = EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_64BIT | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 			EXIT_SAVE_EFER | EXIT_LOAD_EFER,
-		.want = EXIT_CLEAR_BNDCFGS | EXIT_LOAD_CET,
+		.want = EXIT_CLEAR_BNDCFGS | EXIT_CLEAR_LBR_CTL | EXIT_LOAD_CET,
 		.never = EXIT_ACK_INTERRUPT,
 	},
 	[VMX_WORD_ENTRY] = {
 		.must = ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER,
-		.want = ENTRY_LOAD_BNDCFGS | ENTRY_LOAD_CET,
+		.want = ENTRY_LOAD_BNDCFGS | ENTRY_LOAD_CET | ENTRY_LOAD_LBR_CTL,
 		.later = ENTRY_IA32E_GUEST,
 		.never = ENTRY_IA32E_GUEST,
 	},
@@ -88,6 +88,7 @@ bool vmx_controls_choose(const struct vmx_capability *capability, struct vmx_con
 		}
 	}
 	pair(out, ENTRY_LOAD_BNDCFGS, EXIT_CLEAR_BNDCFGS);
+	pair(out, ENTRY_LOAD_LBR_CTL, EXIT_CLEAR_LBR_CTL);
 	pair(out, ENTRY_LOAD_CET, EXIT_LOAD_CET);
 	return true;
 }

@@ -52,6 +52,7 @@
 #define EXIT_SAVE_EFER		       BIT32(20)
 #define EXIT_LOAD_EFER		       BIT32(21)
 #define EXIT_CLEAR_BNDCFGS	       BIT32(23)
+#define EXIT_CLEAR_LBR_CTL	       BIT32(26)
 #define EXIT_LOAD_CET		       BIT32(28)
 
 /* VM-entry controls. */
@@ -61,6 +62,7 @@
 #define ENTRY_LOAD_EFER		       BIT32(15)
 #define ENTRY_LOAD_BNDCFGS	       BIT32(16)
 #define ENTRY_LOAD_CET		       BIT32(20)
+#define ENTRY_LOAD_LBR_CTL	       BIT32(21)
 
 /* IA32_VMX_BASIC. */
 #define VMX_BASIC_REVISION	       BITS64(30, 0)

@@ -14,8 +14,10 @@ _Static_assert(VMCS_GUEST_TR_SELECTOR == VMCS_GUEST_ES_SELECTOR + 2 * SEGMENT_TR
 _Static_assert(VMCS_GUEST_TR_BASE == VMCS_GUEST_ES_BASE + 2 * SEGMENT_TR, "order of segments");
 _Static_assert(VMCS_GUEST_TR_LIMIT == VMCS_GUEST_ES_LIMIT + 2 * SEGMENT_TR, "order of segments");
 _Static_assert(VMCS_GUEST_TR_RIGHTS == VMCS_GUEST_ES_RIGHTS + 2 * SEGMENT_TR, "order of segments");
-_Static_assert(SHADOW_STI == INTERRUPTIBILITY_STI && SHADOW_MOV_SS == INTERRUPTIBILITY_MOV_SS,
-	       "the cache's interrupt shadow is the VMCS's");
+/* NOLINTNEXTLINE(misc-redundant-expression) */
+_Static_assert(SHADOW_STI == INTERRUPTIBILITY_STI, "the cache's shadow is the VMCS's");
+/* NOLINTNEXTLINE(misc-redundant-expression) */
+_Static_assert(SHADOW_MOV_SS == INTERRUPTIBILITY_MOV_SS, "the cache's shadow is the VMCS's");
 
 /* A control register as the guest sees it: its own bits from the register, ours from the shadow. */
 static uint64_t merge_shadow(uint64_t real, uint64_t shadow, uint64_t mask)
@@ -235,13 +237,41 @@ void vmx_regs_store_rest(struct vcpu *vcpu, uint64_t dirty)
 				     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY)));
 }
 
-static bool has_entry_control(const struct vcpu *vcpu, uint32_t bit)
+/* MSRs that have a field; some only with the control that loads them at entry. */
+static const struct {
+	uint32_t msr;
+	uint32_t field;
+	uint32_t needs;
+} msr_fields[] = {
+	{ MSR_SYSENTER_CS, VMCS_GUEST_SYSENTER_CS, 0 },
+	{ MSR_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP, 0 },
+	{ MSR_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP, 0 },
+	{ MSR_DEBUGCTL, VMCS_GUEST_DEBUGCTL, 0 },
+	{ MSR_PAT, VMCS_GUEST_PAT, 0 },
+	{ MSR_BNDCFGS, VMCS_GUEST_BNDCFGS, ENTRY_LOAD_BNDCFGS },
+	{ MSR_LBR_CTL, VMCS_GUEST_LBR_CTL, ENTRY_LOAD_LBR_CTL },
+	{ MSR_S_CET, VMCS_GUEST_S_CET, ENTRY_LOAD_CET },
+	{ MSR_INTERRUPT_SSP_TABLE, VMCS_GUEST_INTERRUPT_SSP_TABLE, ENTRY_LOAD_CET },
+};
+
+/* False: this MSR has no field on this CPU. */
+static bool find_field(const struct vcpu *vcpu, uint32_t msr, unsigned *field)
 {
-	return (vmx_of(vcpu)->controls.word[VMX_WORD_ENTRY] & bit) != 0;
+	uint32_t entry = vmx_of(vcpu)->controls.word[VMX_WORD_ENTRY];
+
+	for (unsigned i = 0; i < ARRAY_COUNT(msr_fields); i++) {
+		if (msr_fields[i].msr != msr)
+			continue;
+		*field = msr_fields[i].field;
+		return msr_fields[i].needs == 0 || (entry & msr_fields[i].needs) != 0;
+	}
+	return false;
 }
 
 bool vmx_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
+	unsigned field;
+
 	switch (msr) {
 	case MSR_EFER:
 		*value = efer_read(vcpu);
@@ -252,38 +282,11 @@ bool vmx_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	case MSR_GS_BASE:
 		*value = segment_read(vcpu, SEGMENT_GS)->base;
 		return true;
-	case MSR_SYSENTER_CS:
-		*value = vmcs_read32(VMCS_GUEST_SYSENTER_CS);
-		return true;
-	case MSR_SYSENTER_ESP:
-		*value = vmcs_read(VMCS_GUEST_SYSENTER_ESP);
-		return true;
-	case MSR_SYSENTER_EIP:
-		*value = vmcs_read(VMCS_GUEST_SYSENTER_EIP);
-		return true;
-	case MSR_PAT:
-		*value = vmcs_read64(VMCS_GUEST_PAT);
-		return true;
-	case MSR_DEBUGCTL:
-		*value = vmcs_read64(VMCS_GUEST_DEBUGCTL);
-		return true;
-	case MSR_BNDCFGS:
-		if (!has_entry_control(vcpu, ENTRY_LOAD_BNDCFGS))
-			return false;
-		*value = vmcs_read64(VMCS_GUEST_BNDCFGS);
-		return true;
-	case MSR_S_CET:
-		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
-			return false;
-		*value = vmcs_read(VMCS_GUEST_S_CET);
-		return true;
-	case MSR_INTERRUPT_SSP_TABLE:
-		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
-			return false;
-		*value = vmcs_read(VMCS_GUEST_INTERRUPT_SSP_TABLE);
-		return true;
 	default:
-		return false;
+		if (!find_field(vcpu, msr, &field))
+			return false;
+		*value = vmcs_read_checked(field);
+		return true;
 	}
 }
 
@@ -298,6 +301,8 @@ static void write_base(struct vcpu *vcpu, enum segment_index index, uint64_t bas
 /* The caller has checked the value: a VMCS takes what would be #GP in WRMSR, and the entry fails. */
 bool vmx_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
+	unsigned field;
+
 	switch (msr) {
 	case MSR_EFER:
 		efer_write(vcpu, value);
@@ -308,37 +313,10 @@ bool vmx_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case MSR_GS_BASE:
 		write_base(vcpu, SEGMENT_GS, value);
 		return true;
-	case MSR_SYSENTER_CS:
-		vmcs_write32(VMCS_GUEST_SYSENTER_CS, value);
-		return true;
-	case MSR_SYSENTER_ESP:
-		vmcs_write(VMCS_GUEST_SYSENTER_ESP, value);
-		return true;
-	case MSR_SYSENTER_EIP:
-		vmcs_write(VMCS_GUEST_SYSENTER_EIP, value);
-		return true;
-	case MSR_PAT:
-		vmcs_write64(VMCS_GUEST_PAT, value);
-		return true;
-	case MSR_DEBUGCTL:
-		vmcs_write64(VMCS_GUEST_DEBUGCTL, value);
-		return true;
-	case MSR_BNDCFGS:
-		if (!has_entry_control(vcpu, ENTRY_LOAD_BNDCFGS))
-			return false;
-		vmcs_write64(VMCS_GUEST_BNDCFGS, value);
-		return true;
-	case MSR_S_CET:
-		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
-			return false;
-		vmcs_write(VMCS_GUEST_S_CET, value);
-		return true;
-	case MSR_INTERRUPT_SSP_TABLE:
-		if (!has_entry_control(vcpu, ENTRY_LOAD_CET))
-			return false;
-		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, value);
-		return true;
 	default:
-		return false;
+		if (!find_field(vcpu, msr, &field))
+			return false;
+		vmcs_write_checked(field, value);
+		return true;
 	}
 }

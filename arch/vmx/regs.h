@@ -9,6 +9,7 @@
 /* MSRs that only this back end knows, as the VMCS has fields for them. */
 #define MSR_BNDCFGS		0xd90u
 #define MSR_S_CET		0x6a2u
+#define MSR_LBR_CTL		0x14ceu
 #define MSR_INTERRUPT_SSP_TABLE 0x6a8u
 
 void vmx_regs_fetch(struct vcpu *vcpu, enum reg reg);

@@ -187,6 +187,8 @@ static void init_guest(struct vcpu *vcpu)
 	vmcs_write(VMCS_CR4_SHADOW, 0);
 	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_BNDCFGS))
 		vmcs_write64(VMCS_GUEST_BNDCFGS, rdmsr_or_zero(MSR_BNDCFGS));
+	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_LBR_CTL))
+		vmcs_write64(VMCS_GUEST_LBR_CTL, rdmsr_or_zero(MSR_LBR_CTL));
 	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_CET)) {
 		vmcs_write(VMCS_GUEST_S_CET, rdmsr_or_zero(MSR_S_CET));
 		vmcs_write(VMCS_GUEST_SSP, 0); /* no firmware has supervisor shadow stacks here */
@@ -263,10 +265,6 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 		vmcs_write(VMCS_GUEST_SSP, 0);
 		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, 0);
 	}
-	write_dr0(0);
-	write_dr1(0);
-	write_dr2(0);
-	write_dr3(0);
 	write_dr6(DR6_INIT);
 }
 

@@ -44,6 +44,7 @@
 	X(GUEST_PDPTE2, 0x280e)              \
 	X(GUEST_PDPTE3, 0x2810)              \
 	X(GUEST_BNDCFGS, 0x2812)             \
+	X(GUEST_LBR_CTL, 0x2816)             \
 	X(HOST_PAT, 0x2c00)                  \
 	X(HOST_EFER, 0x2c02)                 \
 	X(PIN_CONTROLS, 0x4000)              \

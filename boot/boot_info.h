@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define CORE_VIRT_BASE	    0xffffffff80000000ull
-#define CORE_IMAGE_MAX	    0x200000ull /* the image takes at most one 2 MiB page */
+#define CORE_IMAGE_MAX	    0x200000ull		  /* the image takes at most one 2 MiB page */
 #define BOOT_INFO_MAGIC	    0x4f464e4956534c53ull /* "SLSVINFO" */
 #define BOOT_MAX_CPUS	    256u
 #define BOOT_MAX_RANGES	    512u
@@ -52,8 +52,8 @@ enum core_status {
 };
 
 enum boot_range_kind {
-	BOOT_RANGE_RAM = 1,	 /* anything that EFI calls memory, whoever uses it now */
-	BOOT_RANGE_MMIO = 2,	 /* memory-mapped I/O that the memory map or a PCI root bridge names */
+	BOOT_RANGE_RAM = 1,  /* anything that EFI calls memory, whoever uses it now */
+	BOOT_RANGE_MMIO = 2, /* memory-mapped I/O that the memory map or a PCI root bridge names */
 	BOOT_RANGE_RESERVED = 3, /* the rest of the memory map */
 };
 
@@ -64,7 +64,12 @@ struct boot_range {
 	uint32_t pad;
 };
 
-enum boot_log_level { BOOT_LOG_ERROR = 0, BOOT_LOG_WARN = 1, BOOT_LOG_INFO = 2, BOOT_LOG_DEBUG = 3 };
+enum boot_log_level {
+	BOOT_LOG_ERROR = 0,
+	BOOT_LOG_WARN = 1,
+	BOOT_LOG_INFO = 2,
+	BOOT_LOG_DEBUG = 3
+};
 
 struct boot_table_register {
 	uint16_t limit;
@@ -78,8 +83,8 @@ struct boot_table_register {
 struct boot_cpu_context {
 	uint64_t rbx, rbp, r12, r13, r14, r15; /* 0x00 */
 	uint64_t rsp, rip, rflags;	       /* 0x30 */
-	uint64_t trial_rip;		       /* 0x48 address of a CPUID instruction that the trial entry executes */
-	uint64_t cr0, cr3, cr4;		       /* 0x50 */
+	uint64_t trial_rip; /* 0x48 address of a CPUID instruction that the trial entry executes */
+	uint64_t cr0, cr3, cr4;			   /* 0x50 */
 	uint16_t es, cs, ss, ds, fs, gs, ldtr, tr; /* 0x68 */
 	struct boot_table_register gdtr;	   /* 0x78 */
 	struct boot_table_register idtr;	   /* 0x82 */
@@ -90,10 +95,11 @@ struct boot_info {
 	uint64_t magic;
 	uint32_t info_bytes; /* sizeof(struct boot_info) on the loader's side */
 	uint32_t cpu_count;
-	uint64_t hv_base; /* 2 MiB aligned */
+	uint64_t hv_base;  /* 2 MiB aligned */
 	uint64_t hv_bytes; /* a multiple of 2 MiB; all of it is hidden from the guest */
-	uint64_t image_bytes; /* the image's part of it, from hv_base, .bss included, page aligned */
-	uint64_t core_entry;  /* virtual address of the entry point */
+	uint64_t
+		image_bytes; /* the image's part of it, from hv_base, .bss included, page aligned */
+	uint64_t core_entry; /* virtual address of the entry point */
 	uint64_t transition_cr3;
 
 	uint32_t serial_port; /* I/O port, 0 for none */
@@ -111,7 +117,8 @@ struct boot_info {
 	uint32_t reset_value;
 	uint32_t tsc_khz_hint; /* measured by the loader, 0 if not */
 
-	char error[BOOT_ERROR_CHARS]; /* one line, no newline, filled by the core when a request fails */
+	char error
+		[BOOT_ERROR_CHARS]; /* one line, no newline, filled by the core when a request fails */
 };
 
 /*

@@ -98,6 +98,20 @@ static inline void regs_mark_dirty(struct regs *regs, enum reg reg)
 	regs->dirty |= REG_BIT(reg);
 }
 
+/*
+ * The GPRs that the exit stub has saved, all but RSP: always available, always loaded again. For handlers whose operands
+ * the architecture fixes (CPUID, RDMSR); the whole register.
+ */
+static inline uint64_t regs_fixed_read(const struct regs *regs, enum reg reg)
+{
+	return regs->gpr[reg];
+}
+
+static inline void regs_fixed_write(struct regs *regs, enum reg reg, uint64_t value)
+{
+	regs->gpr[reg] = value;
+}
+
 /* Whole 64-bit register, whatever the mode: for saving and restoring state. An index that is no GPR panics. */
 uint64_t gpr_read_raw(struct vcpu *vcpu, unsigned index);
 void gpr_write_raw(struct vcpu *vcpu, unsigned index, uint64_t value);

@@ -15,6 +15,7 @@
 #include "core/panic.h"
 #include "core/vendor.h"
 #include "mm/guest_copy.h"
+#include "mm/gva_fetch.h"
 #include "mm/host_map.h"
 #include "mm/layout.h"
 
@@ -203,6 +204,7 @@ static enum core_status prepare(struct boot_info *info)
 	pool_init(&core_pool, "core", hpa_to_ptr((hpa_t){ info->hv_base + info->image_bytes }),
 		  (info->hv_bytes - info->image_bytes) / PAGE_BYTES);
 	guest_copy_use_smap(host_values.smap);
+	gva_fetch_init(hv_caps.maxphyaddr, host_values.smap);
 	exception_init();
 	vm.vcpu_count = info->cpu_count;
 	vm.reset_register = info->reset_register;

@@ -4,19 +4,25 @@
 
 #include <stdint.h>
 
+/* By words, then the rest: a short copy by REP MOVSB alone costs more than its bytes are worth. */
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
 	void *result = to;
+	size_t words = bytes / 8, rest = bytes % 8;
 
-	asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+	asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+	asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
 	return result;
 }
 
 void *memset(void *to, int value, size_t bytes)
 {
 	void *result = to;
+	size_t words = bytes / 8, rest = bytes % 8;
+	uint64_t pattern = (uint8_t)value * UINT64_C(0x0101010101010101);
 
-	asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+	asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
+	asm volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(pattern) : "memory");
 	return result;
 }
 

@@ -34,6 +34,7 @@ struct vcpu {
 	uint32_t index;
 	uint32_t apic_id;   /* initial one, CPUID leaf 1 or 0xb */
 	uint64_t apic_base; /* the guest's IA32_APIC_BASE */
+	bool apic_followed; /* mapping and protection agree with it */
 	enum activity activity;
 	_Atomic(uint32_t)
 		online; /* it runs the guest from now on: an NMI reaches us, not the firmware */

@@ -21,7 +21,7 @@ static bool use_smap;
 
 uint8_t *guest_copy_window = (uint8_t *)LAYOUT_GUEST;
 
-/* The largest range that starts below 4 GiB, and the largest one above. */
+/* The largest ranges. */
 static struct gva_window walk_window = { .virt = &guest_copy_window };
 
 void guest_copy_use_smap(bool use)
@@ -30,18 +30,27 @@ void guest_copy_use_smap(bool use)
 	walk_window.smap = use;
 }
 
+/* Keep the list of the largest ranges, the largest first. */
+static void offer_to_window(struct ram_range range)
+{
+	for (unsigned i = 0; i < GVA_WINDOW_RANGES; i++) {
+		struct ram_range old = { walk_window.base[i],
+					 walk_window.base[i] + walk_window.bytes[i] };
+
+		if (range.end - range.base <= walk_window.bytes[i])
+			continue;
+		walk_window.base[i] = range.base;
+		walk_window.bytes[i] = range.end - range.base;
+		range = old;
+	}
+}
+
 static void update_walk_window(void)
 {
-	walk_window.bytes[0] = walk_window.bytes[1] = 0;
-	for (unsigned i = 0; i < range_count; i++) {
-		unsigned which = ranges[i].base >> 32 != 0;
-		uint64_t bytes = ranges[i].end - ranges[i].base;
-
-		if (bytes > walk_window.bytes[which]) {
-			walk_window.base[which] = ranges[i].base;
-			walk_window.bytes[which] = bytes;
-		}
-	}
+	for (unsigned i = 0; i < GVA_WINDOW_RANGES; i++)
+		walk_window.base[i] = walk_window.bytes[i] = 0;
+	for (unsigned i = 0; i < range_count; i++)
+		offer_to_window(ranges[i]);
 }
 
 void guest_copy_reset(void)

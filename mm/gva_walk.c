@@ -299,7 +299,9 @@ static enum outcome walk_once(const struct paging_role *role, const struct gva_r
 
 static inline bool window_has(const struct gva_window *window, uint64_t gpa)
 {
-	return gpa - window->base[0] < window->bytes[0] || gpa - window->base[1] < window->bytes[1];
+	return gpa - window->base[0] < window->bytes[0] ||
+	       gpa - window->base[1] < window->bytes[1] ||
+	       gpa - window->base[2] < window->bytes[2] || gpa - window->base[3] < window->bytes[3];
 }
 
 /* What the fast path found; no address of a local is taken on the way. */

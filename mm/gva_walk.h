@@ -29,9 +29,10 @@ struct paging_role {
 
 /*
  * RAM that the walker may read directly, at *virt + gpa: the common case, a 64-bit walk with nothing to report and
- * no bit to set, then costs no call at all. Two ranges, as PCs have most of their RAM below and above 4 GiB.
+ * no bit to set, then costs no call at all. The largest ranges: below and above 4 GiB, and parted by what the firmware
+ * keeps and by the hypervisor's own memory.
  */
-#define GVA_WINDOW_RANGES 2u
+#define GVA_WINDOW_RANGES 4u
 struct gva_window {
 	uint8_t *const *virt;
 	uint64_t base[GVA_WINDOW_RANGES], bytes[GVA_WINDOW_RANGES]; /* whole pages */

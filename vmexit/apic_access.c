@@ -72,11 +72,11 @@ static bool simple_value(struct vcpu *vcpu, const struct store *store, uint32_t 
 /* The usual store, in a few dozen instructions. */
 static bool quick_store(struct vcpu *vcpu, uint32_t *value)
 {
-	uint8_t bytes[INSN_MAX_BYTES];
-	unsigned count = guest_fetch(vcpu, bytes);
+	uint64_t words[GVA_FETCH_WORDS];
 	struct store_quick store;
 
-	if (!store_quick_decode(bytes, count, mode_code_bytes(vcpu), &store))
+	if (!mode_is_64bit(vcpu) || !guest_fetch_words(vcpu, words) ||
+	    !store_quick_decode((const uint8_t *)words, INSN_MAX_BYTES, 8, &store))
 		return false;
 	vcpu->decoded_bytes = store.bytes;
 	*value = store.is_immediate ? store.immediate : (uint32_t)gpr_read_raw(vcpu, store.reg);
@@ -129,6 +129,9 @@ void apic_base_changed(struct vcpu *vcpu, uint64_t apic_base)
 {
 	uint64_t old = vcpu->apic_base;
 
+	if (apic_base == old && vcpu->apic_followed)
+		return;
+	vcpu->apic_followed = true;
 	vcpu->apic_base = apic_base;
 	if (((old ^ apic_base) & APIC_BASE_ADDRESS) != 0 &&
 	    !host_map_device(cpu_device_address(vcpu->index),

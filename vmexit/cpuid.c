@@ -42,13 +42,13 @@ static void name_leaf(uint32_t leaf, struct cpuid_result *r)
 
 enum exit_verdict cpuid_exit(struct vcpu *vcpu)
 {
-	uint32_t leaf = (uint32_t)gpr_read_raw(vcpu, REG_RAX);
-	struct cpuid_result r = cpuid(leaf, (uint32_t)gpr_read_raw(vcpu, REG_RCX));
+	uint32_t leaf = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX);
+	struct cpuid_result r = cpuid(leaf, (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX));
 
 	if (leaf == 1) {
 		fix_leaf1(vcpu, &r);
 	} else if (leaf == 7) {
-		if ((uint32_t)gpr_read_raw(vcpu, REG_RCX) == 0)
+		if ((uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX) == 0)
 			r.ecx = follow(r.ecx, LEAF7_ECX_OSPKE, (cr4_read(vcpu) & CR4_PKE) != 0);
 	} else if (leaf == 0x80000001) {
 		r.ecx &= ~LEAF80000001_ECX_SVM;
@@ -57,9 +57,9 @@ enum exit_verdict cpuid_exit(struct vcpu *vcpu)
 	} else if ((leaf & 0xffffff00) == LEAF_HYPERVISOR && hv_caps.cpuid_named) {
 		name_leaf(leaf, &r);
 	}
-	gpr_write_raw(vcpu, REG_RAX, r.eax);
-	gpr_write_raw(vcpu, REG_RBX, r.ebx);
-	gpr_write_raw(vcpu, REG_RCX, r.ecx);
-	gpr_write_raw(vcpu, REG_RDX, r.edx);
+	regs_fixed_write(&vcpu->regs, REG_RAX, r.eax);
+	regs_fixed_write(&vcpu->regs, REG_RBX, r.ebx);
+	regs_fixed_write(&vcpu->regs, REG_RCX, r.ecx);
+	regs_fixed_write(&vcpu->regs, REG_RDX, r.edx);
 	return VERDICT_NEXT_INSN;
 }

@@ -4,6 +4,7 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/pkru.h"
 #include "core/caps.h"
+#include "mm/gva_fetch.h"
 #include "mm/guest_copy.h"
 
 #define MSR_PKRS 0x6e1u
@@ -176,8 +177,21 @@ static unsigned fetch_page(struct vcpu *vcpu, uint64_t address, uint8_t *to, uns
 	return guest_copy_in(to, result.gpa, bytes) ? bytes : 0;
 }
 
+bool guest_fetch_words(struct vcpu *vcpu, uint64_t words[GVA_FETCH_WORDS])
+{
+	unsigned levels = (cr4_read(vcpu) & CR4_LA57) != 0 ? 5 : 4;
+
+	return gva_fetch(cr3_read(vcpu), levels, (gva_t){ rip_read(vcpu) }, words);
+}
+
 static unsigned fetch_first(struct vcpu *vcpu, unsigned code_bytes, uint8_t buffer[INSN_MAX_BYTES])
 {
+	uint64_t words[GVA_FETCH_WORDS];
+
+	if (LIKELY(code_bytes == 8) && LIKELY(guest_fetch_words(vcpu, words))) {
+		__builtin_memcpy(buffer, words, INSN_MAX_BYTES);
+		return INSN_MAX_BYTES;
+	}
 	return fetch_page(vcpu, instruction_address(vcpu, code_bytes == 8), buffer, INSN_MAX_BYTES);
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/vcpu.h"
 #include "mm/addr.h"
+#include "mm/gva_fetch.h"
 #include "mm/gva_walk.h"
 #include "vmexit/decode.h"
 
@@ -50,6 +51,9 @@ MUST_CHECK bool guest_write_probe(struct vcpu *vcpu, gva_t gva, unsigned bytes, 
  */
 unsigned guest_fetch(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES]);
 unsigned guest_fetch_more(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES], unsigned count);
+
+/* 64-bit mode: 16 bytes at RIP, the quick way. False: guest_fetch() has to look. */
+MUST_CHECK bool guest_fetch_words(struct vcpu *vcpu, uint64_t words[GVA_FETCH_WORDS]);
 
 /* Fetch and decode the instruction at CS:RIP. False, or 0: it is no (such) instruction any more. */
 MUST_CHECK bool guest_fetch_insn(struct vcpu *vcpu, struct insn *out);

@@ -11,7 +11,7 @@ static bool presence(struct vcpu *vcpu, uint64_t *result)
 static bool statistics(struct vcpu *vcpu, uint64_t *result)
 {
 	const struct vm *vm = vcpu->vm;
-	uint64_t kind = gpr_read_raw(vcpu, REG_RCX), sum = 0;
+	uint64_t kind = regs_fixed_read(&vcpu->regs, REG_RCX), sum = 0;
 
 	if (kind >= EXIT_KIND_COUNT)
 		return false;
@@ -26,7 +26,7 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 	uint64_t result;
 	bool known = false;
 
-	switch (gpr_read_raw(vcpu, REG_RAX)) {
+	switch (regs_fixed_read(&vcpu->regs, REG_RAX)) {
 	case HYPERCALL_PRESENCE:
 		known = presence(vcpu, &result);
 		break;
@@ -40,6 +40,6 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 		events_raise_ud(vcpu);
 		return VERDICT_RESUME;
 	}
-	gpr_write_raw(vcpu, REG_RAX, result);
+	regs_fixed_write(&vcpu->regs, REG_RAX, result);
 	return VERDICT_NEXT_INSN;
 }

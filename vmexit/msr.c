@@ -92,8 +92,11 @@ static bool read_efer(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
  */
 static bool write_efer(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	uint64_t old = efer_read(vcpu), host = rdmsr(msr);
+	uint64_t old = efer_read(vcpu), host;
 
+	if (value == old)
+		return true;
+	host = rdmsr(msr);
 	if ((value & EFER_SVME) != 0)
 		return false;
 	if (((value ^ old) & EFER_LME) != 0 && (cr0_read(vcpu) & CR0_PG) != 0)
@@ -150,17 +153,20 @@ static const struct msr_entry table[] = {
 	{ MSR_VM_HSAVE_PA, MSR_SVM_LOCK_KEY, SCOPE_SVM, read_absent, write_absent },
 };
 
+/* From the end, where those are that a running system touches most. */
 static const struct msr_entry *find(uint32_t msr)
 {
-	for (unsigned i = 0; i < ARRAY_COUNT(table) && table[i].first <= msr; i++) {
-		const struct msr_entry *entry = &table[i];
+	const struct msr_entry *entry = &table[ARRAY_COUNT(table) - 1];
 
-		if (msr > entry->last)
-			continue;
-		if (entry->scope == SCOPE_BOTH || (entry->scope == SCOPE_VMX) == hv_caps.vmx)
-			return entry;
+	while (msr < entry->first) {
+		if (entry-- == table)
+			return NULL;
 	}
-	return NULL;
+	if (msr > entry->last)
+		return NULL;
+	if (entry->scope != SCOPE_BOTH && (entry->scope == SCOPE_VMX) != hv_caps.vmx)
+		return NULL;
+	return entry;
 }
 
 bool msr_traps_read(uint32_t msr)
@@ -179,7 +185,7 @@ bool msr_traps_write(uint32_t msr)
 
 enum exit_verdict msr_read_exit(struct vcpu *vcpu)
 {
-	uint32_t msr = (uint32_t)gpr_read_raw(vcpu, REG_RCX);
+	uint32_t msr = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
 	const struct msr_entry *entry = find(msr);
 	uint64_t value = 0;
 	bool ok;
@@ -192,15 +198,16 @@ enum exit_verdict msr_read_exit(struct vcpu *vcpu)
 		events_raise_gp(vcpu, 0);
 		return VERDICT_RESUME;
 	}
-	gpr_write_raw(vcpu, REG_RAX, (uint32_t)value);
-	gpr_write_raw(vcpu, REG_RDX, value >> 32);
+	regs_fixed_write(&vcpu->regs, REG_RAX, (uint32_t)value);
+	regs_fixed_write(&vcpu->regs, REG_RDX, value >> 32);
 	return VERDICT_NEXT_INSN;
 }
 
 enum exit_verdict msr_write_exit(struct vcpu *vcpu)
 {
-	uint32_t msr = (uint32_t)gpr_read_raw(vcpu, REG_RCX);
-	uint64_t value = (uint32_t)gpr_read_raw(vcpu, REG_RAX) | gpr_read_raw(vcpu, REG_RDX) << 32;
+	uint32_t msr = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
+	uint64_t value = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX) |
+			 regs_fixed_read(&vcpu->regs, REG_RDX) << 32;
 	const struct msr_entry *entry = find(msr);
 	bool ok;
 

@@ -43,14 +43,11 @@ static void act(struct vcpu *vcpu)
 		vcpu->events.nmi_pending = true;
 }
 
-void nmi_before_entry(struct vcpu *vcpu)
+void nmi_act(struct vcpu *vcpu)
 {
 	const struct cpu *cpu = vcpu->cpu;
 
-	/* First say that the guest runs, then look: who sets a reason and sees 0 need not wait for us. */
-	atomic_store(&vcpu->in_guest, 1);
-	while (UNLIKELY(cpu->nmi_count != cpu->nmi_handled ||
-			atomic_load(&vcpu->kick.reasons) != 0)) {
+	while (cpu->nmi_count != cpu->nmi_handled || atomic_load(&vcpu->kick.reasons) != 0) {
 		atomic_store(&vcpu->in_guest, 0);
 		act(vcpu);
 		atomic_store(&vcpu->in_guest, 1);

@@ -10,9 +10,18 @@ enum exit_verdict nmi_exit(struct vcpu *vcpu);
 /* SVM without vNMI: the guest is about to execute the IRET that ends its NMI handler. */
 enum exit_verdict iret_exit(struct vcpu *vcpu);
 
+void nmi_act(struct vcpu *vcpu);
+
 /*
- * Before each entry: act upon kicks and on NMIs that the host's handler has counted. Cheap when there is nothing.
+ * Before each entry: act upon kicks and on NMIs that the host's handler has counted. First says that the guest runs,
+ * then looks: whoever sets a reason and sees in_guest = 0 need not wait for us.
  */
-void nmi_before_entry(struct vcpu *vcpu);
+static inline void nmi_before_entry(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->in_guest, 1);
+	if (UNLIKELY(vcpu->cpu->nmi_count != vcpu->cpu->nmi_handled ||
+		     atomic_load_explicit(&vcpu->kick.reasons, memory_order_relaxed) != 0))
+		nmi_act(vcpu);
+}
 
 #endif

@@ -7,9 +7,10 @@
 /* The CPU has checked CR4.OSXSAVE and the privilege level; index and value are the hardware's to judge. */
 enum exit_verdict xsetbv_exit(struct vcpu *vcpu)
 {
-	uint64_t value = (uint32_t)gpr_read_raw(vcpu, REG_RAX) | gpr_read_raw(vcpu, REG_RDX) << 32;
+	uint64_t value = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX) |
+			 regs_fixed_read(&vcpu->regs, REG_RDX) << 32;
 
-	if (!xsetbv_safe((uint32_t)gpr_read_raw(vcpu, REG_RCX), value)) {
+	if (!xsetbv_safe((uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX), value)) {
 		events_raise_gp(vcpu, 0);
 		return VERDICT_RESUME;
 	}

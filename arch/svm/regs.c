@@ -147,8 +147,8 @@ void svm_regs_fetch_for_insn(struct vcpu *vcpu)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
 	struct regs *regs = &vcpu->regs;
-	uint64_t registers = REG_BIT(REG_CR0) | REG_BIT(REG_CR3) | REG_BIT(REG_CR4) | REG_BIT(REG_EFER) |
-			     REG_BIT(REG_SEGMENTS + SEGMENT_CS) | REG_BIT(REG_SEGMENTS + SEGMENT_SS);
+	uint64_t registers = REG_BIT(REG_CR0) | REG_BIT(REG_CR3) | REG_BIT(REG_CR4) |
+			     REG_BIT(REG_EFER) | REG_BIT(REG_SEGMENTS + SEGMENT_CS);
 
 	if (UNLIKELY((regs->dirty & registers) != 0))
 		return; /* the VMCB is not what counts: one by one */
@@ -156,8 +156,10 @@ void svm_regs_fetch_for_insn(struct vcpu *vcpu)
 	regs->cr3 = vmcb->cr3;
 	regs->cr4 = vmcb->cr4;
 	regs->efer = vmcb->efer & ~EFER_SVME;
-	fetch_segment(vcpu, SEGMENT_CS);
-	fetch_segment(vcpu, SEGMENT_SS);
+	regs->segments[SEGMENT_CS].selector = vmcb->cs.selector;
+	regs->segments[SEGMENT_CS].base = vmcb->cs.base;
+	regs->segments[SEGMENT_CS].limit = vmcb->cs.limit;
+	regs->segments[SEGMENT_CS].rights = rights_from_attributes(vmcb->cs.attributes);
 	regs->available |= registers;
 }
 
@@ -224,6 +226,4 @@ void svm_regs_store(struct vcpu *vcpu)
 
 	for (; dirty != 0; dirty &= dirty - 1)
 		store_one(vcpu, (unsigned)__builtin_ctzll(dirty));
-	svm_of(vcpu)->vmcb->rax = vcpu->regs.gpr[REG_RAX];
-	vcpu->regs.dirty = 0;
 }

@@ -10,7 +10,7 @@
 #include "vmexit/apic_access.h"
 #include "vmexit/nmi.h"
 
-static void after_vmrun(struct vmcb *vmcb)
+static inline void after_vmrun(struct vmcb *vmcb)
 {
 	vmcb->clean = hv_caps.vmcb_clean ? CLEAN_ALL : 0;
 	vmcb->tlb_control = TLB_CONTROL_NOTHING;
@@ -34,9 +34,10 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	svm_clgi();
 }
 
-static void enter(struct vcpu *vcpu)
+static inline void enter(struct vcpu *vcpu)
 {
-	struct svm_vcpu *svm = svm_of(vcpu);
+	const struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
 	struct regs *regs = &vcpu->regs;
 
 	nmi_before_entry(vcpu);
@@ -46,34 +47,41 @@ static void enter(struct vcpu *vcpu)
 	}
 	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending))
 		svm_events_inject(vcpu);
-	svm_regs_store(vcpu);
+	if (UNLIKELY((regs->dirty & REGS_LAZY) != 0))
+		svm_regs_store(vcpu);
+	regs->dirty = 0;
+	vmcb->rax = regs->gpr[REG_RAX];
 	svm_enter(regs->gpr, svm->vmcb_hpa, svm->host_vmcb_hpa);
-	after_vmrun(svm->vmcb);
-	regs_forget_lazy(regs);
-	/* Nearly every exit needs these two. */
-	regs->gpr[REG_RAX] = svm->vmcb->rax;
-	regs->rip = svm->vmcb->rip;
-	regs_mark_available(regs, REG_RIP);
-	if (UNLIKELY((svm->vmcb->exit_int_info & EVENT_VALID) != 0))
+	after_vmrun(vmcb);
+	/* Nearly every exit needs these. */
+	regs->gpr[REG_RAX] = vmcb->rax;
+	regs->rip = vmcb->rip;
+	regs->efer = vmcb->efer & ~EFER_SVME;
+	regs->available = (regs->available & ~REGS_LAZY) | REG_BIT(REG_RIP) | REG_BIT(REG_EFER);
+	if (UNLIKELY((vmcb->exit_int_info & EVENT_VALID) != 0))
 		svm_events_requeue(vcpu);
 }
 
-/* SDM: "Updating the Instruction Pointer"; the trap of a single step is due after each instruction. */
-static void skip_insn(struct vcpu *vcpu, unsigned bytes)
+/* The trap of a single step is due after each instruction; RF covers one only. SDM: "Debug Exceptions". */
+static __attribute__((noinline)) void trap_and_resume_flags(struct vcpu *vcpu)
+{
+	if ((rflags_read(vcpu) & RFLAGS_TF) != 0)
+		events_raise_db(vcpu, DR6_BS);
+	rflags_write(vcpu, rflags_read(vcpu) & ~RFLAGS_RF);
+}
+
+static inline void skip_insn(struct vcpu *vcpu, unsigned bytes)
 {
 	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
-	uint64_t rip = rip_read(vcpu) + bytes;
+	uint64_t rip = vcpu->regs.rip + bytes; /* filled at the exit, and no handler moves it */
 
 	if (UNLIKELY((vmcb->efer & EFER_LMA) == 0 || (vmcb->cs.attributes & (SEGMENT_L >> 4)) == 0))
 		rip = (uint32_t)rip;
-	rip_write(vcpu, rip);
+	vcpu->regs.rip = vmcb->rip = rip;
 	vmcb->interrupt_shadow &= ~INTERRUPT_SHADOW;
 	vcpu->regs.available &= ~REG_BIT(REG_INTERRUPT_SHADOW);
-	if (UNLIKELY((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0)) {
-		if ((vmcb->rflags & RFLAGS_TF) != 0)
-			events_raise_db(vcpu, DR6_BS);
-		rflags_write(vcpu, rflags_read(vcpu) & ~RFLAGS_RF);
-	}
+	if (UNLIKELY((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0))
+		trap_and_resume_flags(vcpu);
 }
 
 static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_verdict verdict)

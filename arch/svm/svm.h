@@ -29,7 +29,7 @@ static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 void svm_regs_fetch(struct vcpu *vcpu, enum reg reg);
 /* All that finding and fetching the current instruction needs, at once. */
 void svm_regs_fetch_for_insn(struct vcpu *vcpu);
-void svm_regs_store(struct vcpu *vcpu); /* all dirty ones, whose bits it clears */
+void svm_regs_store(struct vcpu *vcpu); /* all dirty ones; the caller clears their bits */
 
 /* events.c */
 /* An exit that interrupted an event's delivery: queue it again. */

@@ -54,8 +54,8 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 #define EX_TABLE(from, to)                  \
 	".pushsection .ex_table, \"a\"\n\t" \
 	".balign 4\n\t"                     \
-	".long (" #from ") - .\n\t"         \
-	".long (" #to ") - .\n\t"           \
+	".long (" from ") - .\n\t"          \
+	".long (" to ") - .\n\t"            \
 	".popsection\n\t"
 
 /* Returns false if the instruction raised #GP. */
@@ -66,7 +66,7 @@ MUST_CHECK static inline bool rdmsr_safe(uint32_t msr, uint64_t *value)
 
 	asm volatile("1: rdmsr\n\t"
 		     "movb $1, %[ok]\n\t"
-		     "2:\n\t" EX_TABLE(1b, 2b)
+		     "2:\n\t" EX_TABLE("1b", "2b")
 		     : "+a"(low), "+d"(high), [ok] "+q"(ok)
 		     : "c"(msr));
 	*value = (uint64_t)high << 32 | low;
@@ -79,11 +79,27 @@ MUST_CHECK static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
 
 	asm volatile("1: wrmsr\n\t"
 		     "movb $1, %[ok]\n\t"
-		     "2:\n\t" EX_TABLE(1b, 2b)
+		     "2:\n\t" EX_TABLE("1b", "2b")
 		     : [ok] "+q"(ok)
 		     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
 		     : "memory");
 	return ok;
+}
+
+/* One aligned or unaligned load. Returns false if it raised an exception. */
+MUST_CHECK static inline bool load64_safe(const void *from, uint64_t *value)
+{
+	uint64_t loaded;
+
+	asm goto volatile("1: movq %[from], %[loaded]\n\t" EX_TABLE("1b", "%l[fault]")
+			  : [loaded] "=r"(loaded)
+			  : [from] "m"(*(const uint64_t *)from)
+			  :
+			  : fault);
+	*value = loaded;
+	return true;
+fault:
+	return false;
 }
 
 static inline uint64_t xgetbv(uint32_t index)
@@ -100,7 +116,7 @@ MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 
 	asm volatile("1: xsetbv\n\t"
 		     "movb $1, %[ok]\n\t"
-		     "2:\n\t" EX_TABLE(1b, 2b)
+		     "2:\n\t" EX_TABLE("1b", "2b")
 		     : [ok] "+q"(ok)
 		     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
 		     : "memory");

@@ -100,10 +100,12 @@ def read_probes(text):
 def measure_probes(kind, start=None):
     """Both columns and the loader: {"bare": {...}, "hosted": {...}, "loader": N}.
 
-    The machine is started by start(esp), or here.
+    The loader's figure is an upper bound, taken from outside: from before StartImage until it has
+    returned into the guest, with what the firmware does for both and the console's lines.  The
+    machine is started by start(esp), or here.
     """
     name = f"bench-{kind}"
-    # The log's level is what a machine in use would have; each character is a few instructions.
+    # The log's level is what a machine in use would have.
     esp = bench_esp(["\\bench.efi", "\\bench.efi start \\EFI\\solovisor\\solovisor.efi",
                      "\\bench.efi hosted", ":poweroff"])
     machine = (start(esp) if start else
@@ -197,7 +199,8 @@ def measure_boot(hosted, start=None, kernel=KERNEL_CLOUD):
     """From GRUB's start to init in QEMU: {"ticks": N, "exits": {kind: count}}.
 
     The time stamp counter also counts waiting, where time goes on without instructions; as both
-    boots wait for the same, what differs is the instructions.  Nothing may be random.
+    boots wait for the same, what differs is the instructions.  Nothing may be random; two boots
+    still differ by some 0.06 %, as reading the disk takes the host's time.
     """
     name = "bench-boot-" + ("hosted" if hosted else "bare")
     options = {"extra": ["-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"],

@@ -176,7 +176,7 @@ static void measure_all(BOOLEAN hosted)
 	Print(L"BENCH: end\n");
 }
 
-/* What Solovisor's log holds still goes out bit by bit at its exits: before anything is measured. */
+/* What Solovisor's log still holds goes out bit by bit at its exits: not while we measure. */
 static void let_log_out(void)
 {
 	for (unsigned int i = 0; i < LOG_EXITS; i++) {

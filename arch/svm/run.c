@@ -3,6 +3,8 @@
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "core/format.h"
 #include "core/panic.h"
@@ -26,9 +28,16 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	svm_enter(gpr, svm->stub_vmcb_hpa, svm->host_vmcb_hpa);
 	atomic_store(&vcpu->in_guest, 0);
 	after_vmrun(svm->stub_vmcb);
-	if (svm->stub_vmcb->exit_code != SVM_EXIT_NMI)
+	switch (svm->stub_vmcb->exit_code) {
+	case SVM_EXIT_NMI:
+		break;
+	case SVM_EXIT_INIT:
+	case SVM_EXIT_EXCEPTION_0 + VECTOR_SX:
+		return; /* an INIT from elsewhere: the CPU goes on waiting */
+	default:
 		hv_panic("cpu %u: exit %llx while waiting for a SIPI", vcpu->index,
 			 (unsigned long long)svm->stub_vmcb->exit_code);
+	}
 	svm_stgi();
 	asm volatile("nop");
 	svm_clgi();
@@ -65,7 +74,11 @@ static inline void enter(struct vcpu *vcpu)
 /* The trap of a single step is due after each instruction; RF covers one only. SDM: "Debug Exceptions". */
 static __attribute__((noinline)) void trap_and_resume_flags(struct vcpu *vcpu)
 {
-	if ((rflags_read(vcpu) & RFLAGS_TF) != 0)
+	uint64_t debugctl;
+
+	/* With BTF only branches trap, and nothing that is skipped is one. */
+	if ((rflags_read(vcpu) & RFLAGS_TF) != 0 &&
+	    (!rdmsr_safe(MSR_DEBUGCTL, &debugctl) || (debugctl & DEBUGCTL_BTF) == 0))
 		events_raise_db(vcpu, DR6_BS);
 	rflags_write(vcpu, rflags_read(vcpu) & ~RFLAGS_RF);
 }

@@ -96,6 +96,7 @@ static void init_stub(struct vcpu *vcpu)
 
 	stub->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_SHUTDOWN;
 	stub->intercept[1] = INTERCEPT_VMRUN;
+	stub->intercept_exceptions = BIT32(VECTOR_SX);
 	stub->asid = ASID_STUB;
 	stub->tlb_control = TLB_CONTROL_FLUSH_ALL;
 	stub->nested_control = NESTED_CONTROL_NP;

@@ -5,9 +5,8 @@
 #include "arch/vmx/events.h"
 #include "arch/vmx/exit_decode.h"
 #include "arch/vmx/guest_state.h"
+#include "arch/x86/msr.h"
 #include "core/exception.h"
-
-#define DEBUGCTL_BTF BIT64(1)
 
 static void decode_exception(struct exit_info *exit, uint32_t intr_info)
 {

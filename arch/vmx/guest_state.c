@@ -3,8 +3,8 @@
 
 #include "arch/vmx/vmcs.h"
 #include "arch/x86/cr.h"
+#include "arch/x86/msr.h"
 
-#define DEBUGCTL_BTF   BIT64(1)
 #define RIGHTS_DEFINED UINT32_C(0x1f0ff)
 #define TSS_LIMIT_MIN  UINT32_C(0x67)
 

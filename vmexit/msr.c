@@ -103,6 +103,8 @@ static bool write_efer(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return false;
 	if (!wrmsr_safe(msr, (host & EFER_MODE_BITS) | (value & ~EFER_MODE_BITS)))
 		return false;
+	/* A bit that was ignored must not come into the control block. */
+	value = (value & EFER_MODE_BITS) | (rdmsr(msr) & ~EFER_MODE_BITS);
 	wrmsr(msr, host);
 	efer_write(vcpu, (value & ~EFER_LMA) | (old & EFER_LMA));
 	if (((value ^ old) & EFER_NXE) != 0)

@@ -191,14 +191,16 @@ void cpu_restore_firmware(struct cpu *cpu)
 {
 	const struct boot_cpu_context *context = &cpu->context;
 	struct table_register gdt = context_table(&context->gdtr);
-	uint64_t *descriptor = (uint64_t *)(gdt.base + (uint64_t)(context->tr & 0xfff8));
+	uint64_t tr = context->tr & 0xfff8u;
+	uint64_t *descriptor = (uint64_t *)(gdt.base + tr);
 
 	load_gdt(gdt);
 	load_idt(context_table(&context->idtr));
 	load_selectors(context->cs, context->ss, context->ds, context->es, context->fs,
 		       context->gs);
 	load_ldt(context->ldtr);
-	if (context->tr != 0) {
+	/* Firmware may have no TSS: then TR shows ours after an attempt that failed. */
+	if (tr != 0 && tr + 15 <= gdt.limit) {
 		*descriptor &= ~DESCRIPTOR_TYPE_BUSY;
 		load_tr(context->tr);
 	}

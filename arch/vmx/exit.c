@@ -19,14 +19,23 @@ static void decode_exception(struct exit_info *exit, uint32_t intr_info)
 		exception_return_from_nmi();
 }
 
+/*
+ * Through a task gate, the new task is the event's delivery, and the handler retires what is queued. An IRET has
+ * unblocked NMIs whatever becomes of it.
+ */
 static void decode_task_switch(struct exit_info *exit, uint32_t idt_vectoring)
 {
-	uint32_t error_code = 0;
+	uint32_t state = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY), error_code = 0;
+	bool valid = (idt_vectoring & INTR_INFO_VALID) != 0;
 
-	if ((idt_vectoring & INTR_INFO_VALID) != 0 && (idt_vectoring & INTR_INFO_ERROR_CODE) != 0)
+	if (valid && (idt_vectoring & INTR_INFO_ERROR_CODE) != 0)
 		error_code = vmcs_read32(VMCS_IDT_VECTORING_ERROR_CODE);
 	vmx_decode_task_switch(exit->raw_info[0], idt_vectoring, error_code,
 			       vmcs_read32(VMCS_EXIT_INSN_BYTES), exit);
+	if (exit->task.source == TASK_SWITCH_IRET)
+		vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, state & ~INTERRUPTIBILITY_NMI);
+	else if (valid && vmx_event_decode(idt_vectoring, 0, 0).type == EVENT_NMI)
+		vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, state | INTERRUPTIBILITY_NMI);
 }
 
 /* Everything but the most frequent exits, which need nothing but their name. */
@@ -78,8 +87,7 @@ void vmx_exit_decode_rest(struct vcpu *vcpu, struct exit_info *exit)
 		return;
 	/* A failed entry leaves the field as it was. */
 	idt_vectoring = exit->kind == EXIT_ENTRY_FAILED ? 0 : vmcs_read32(VMCS_IDT_VECTORING_INFO);
-	/* A task gate is the event's delivery. */
-	if ((idt_vectoring & INTR_INFO_VALID) != 0 && exit->kind != EXIT_TASK_SWITCH)
+	if ((idt_vectoring & INTR_INFO_VALID) != 0)
 		vmx_events_requeue(vcpu, idt_vectoring);
 	decode_detail(vcpu, exit, idt_vectoring);
 }

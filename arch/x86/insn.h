@@ -89,7 +89,7 @@ MUST_CHECK static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
 /* One aligned or unaligned load. Returns false if it raised an exception. */
 MUST_CHECK static inline bool load64_safe(const void *from, uint64_t *value)
 {
-	uint64_t loaded;
+	uint64_t loaded = 0;
 
 	asm goto volatile("1: movq %[from], %[loaded]\n\t" EX_TABLE("1b", "%l[fault]")
 			  : [loaded] "=r"(loaded)

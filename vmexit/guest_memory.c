@@ -177,11 +177,23 @@ static unsigned fetch_page(struct vcpu *vcpu, uint64_t address, uint8_t *to, uns
 	return guest_copy_in(to, result.gpa, bytes) ? bytes : 0;
 }
 
+static __attribute__((noinline)) void fill_for_fetch(struct vcpu *vcpu)
+{
+	(void)cr3_read(vcpu);
+	(void)cr4_read(vcpu);
+	(void)rip_read(vcpu);
+}
+
+/* On the way of each EOI, so one look at the cache for all three. */
 bool guest_fetch_words(struct vcpu *vcpu, uint64_t words[GVA_FETCH_WORDS])
 {
-	unsigned levels = (cr4_read(vcpu) & CR4_LA57) != 0 ? 5 : 4;
+	const uint64_t wanted = REG_BIT(REG_CR3) | REG_BIT(REG_CR4) | REG_BIT(REG_RIP);
+	const struct regs *regs = &vcpu->regs;
 
-	return gva_fetch(cr3_read(vcpu), levels, (gva_t){ rip_read(vcpu) }, words);
+	if (UNLIKELY((regs->available & wanted) != wanted))
+		fill_for_fetch(vcpu);
+	return gva_fetch(regs->cr3, (regs->cr4 & CR4_LA57) != 0 ? 5 : 4, (gva_t){ regs->rip },
+			 words);
 }
 
 static unsigned fetch_first(struct vcpu *vcpu, unsigned code_bytes, uint8_t buffer[INSN_MAX_BYTES])

@@ -41,7 +41,7 @@ def boot(vm, starter, host, cpus, kernel, do="checksum,warnings,poweroff", **opt
         options.update(reboot=True, ordered=False)
     machine = vm.qemu(esp, cpus=cpus, timeout=300, **options)
     started(machine, starter)
-    machine.expect(rf"solovisor: Solovisor \S+ {cpus} CPUs?, \d+ KiB at 0x[0-9a-f]+$", 90)
+    machine.expect(rf"Solovisor \S+ {cpus} CPUs?, \d+ KiB at 0x[0-9a-f]+$", 90)
     return machine
 
 
@@ -75,7 +75,7 @@ def test_reboot(vm, cpus, kernel):
     machine = boot(vm, "launch", "next", cpus, kernel, "checksum,reboot", reboot=True)
     expect_linux(machine, cpus)
     machine.expect(r"GUEST: reboot$", 20)
-    machine.expect(rf"solovisor: Solovisor \S+ {cpus} CPU", 90)
+    machine.expect(rf"Solovisor \S+ {cpus} CPU", 90)
     expect_linux(machine, cpus)
     assert machine.running
 
@@ -141,7 +141,7 @@ def test_return_to_grub(vm):
              + esp.entries["grub.cfg"][1].decode().split("boot\n", 1)[1])
     machine = vm.qemu(esp, cpus=2, timeout=200)
     machine.expect("GRUB: one", 60)
-    machine.expect(r"solovisor: Solovisor \S+ 2 CPUs", 30)
+    machine.expect(r"Solovisor \S+ 2 CPUs", 30)
     machine.expect("GRUB: back", 30)
     machine.expect(r"solovisor: Solovisor \S+ is running already", 30)
     machine.expect("GRUB: back again", 30)
@@ -161,7 +161,7 @@ def test_guest_program(vm):
     machine = vm.qemu(esp, cpus=2, timeout=100)
     machine.expect(r"solovisor: cannot load \\missing.efi: Not Found", 60)
     machine.expect(r"LAUNCH: \S+: Not Found", 10)
-    machine.expect(r"solovisor: Solovisor \S+ 2 CPUs", 30)
+    machine.expect(r"Solovisor \S+ 2 CPUs", 30)
     machine.expect("ACPI: this firmware has tables already", 30)
     machine.expect(r"solovisor: \\acpi_tables.efi ended: .*\(the machine stays virtualized\)", 30)
     machine.expect(r"LAUNCH: \S+: Not Found", 10)
@@ -178,7 +178,7 @@ def test_boot_order_goes_on(vm):
     esp.text("/entries.txt", "\n".join(lines) + "\n")
     machine = vm.qemu(esp, cpus=2, timeout=200, reboot=True, ordered=False)
     started(machine, "entry")
-    machine.expect(r"solovisor: Solovisor \S+ 2 CPUs", 60)
+    machine.expect(r"Solovisor \S+ 2 CPUs", 60)
     expect_linux(machine, 2, "none", ())
     assert machine.wait_end(30) == 0
 
@@ -189,7 +189,7 @@ def test_five_levels(vm, cpus):
     """A machine with 5-level paging, in the firmware as far as it uses it and in Linux."""
     esp = linux_esp(do="checksum,warnings,poweroff")
     machine = vm.qemu(esp, cpus=cpus, mem=768, cpu="la57=on", timeout=200)
-    machine.expect(rf"solovisor: Solovisor \S+ {cpus} CPU", 60)
+    machine.expect(rf"Solovisor \S+ {cpus} CPU", 60)
     expect_linux(machine, cpus)
     machine.expect(r"GUEST: warnings=0$", 20)
     assert machine.wait_end(30) == 0

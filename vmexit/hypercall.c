@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/hypercall.h"
 
+#include "core/caps.h"
+
 static bool presence(struct vcpu *vcpu, uint64_t *result)
 {
 	*result = HYPERCALL_VERSION;
@@ -13,7 +15,8 @@ static bool statistics(struct vcpu *vcpu, uint64_t *result)
 	const struct vm *vm = vcpu->vm;
 	uint64_t kind = regs_fixed_read(&vcpu->regs, REG_RCX), sum = 0;
 
-	if (kind >= EXIT_KIND_COUNT)
+	/* A program must not find out what the kernel cannot. */
+	if (kind >= EXIT_KIND_COUNT || (!hv_caps.cpuid_named && cpl_read(vcpu) != 0))
 		return false;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		sum += *(const volatile uint64_t *)&vm->vcpus[i]->exit_counts[kind];

@@ -12,7 +12,7 @@
 #define HYPERCALL_VERSION    UINT64_C(0x00000001)
 
 /*
- * Any CPL: it tells counts and nothing else. RCX is an enum exit_kind, and on output RAX is how many such exits all
+ * Any CPL, but CPL 0 only where we hide (cpuid = hidden). RCX is an enum exit_kind, and on output RAX is how many such exits all
  * CPUs have had; #UD beyond the last kind.
  */
 #define HYPERCALL_STATISTICS UINT64_C(0x534f4c4f56535441) /* "SOLOVSTA" */

@@ -56,6 +56,10 @@ static bool write_microcode(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 static bool write_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
+	uint64_t old;
+
+	if (rdmsr_safe(msr, &old) && old == value)
+		return true;
 	if (!wrmsr_safe(msr, value))
 		return false;
 	memtype_mtrr_written(vcpu, msr);

@@ -16,8 +16,10 @@ bool kick_take(struct kick_box *box, uint32_t arrivals, uint64_t now, uint32_t *
 	guest_nmi = (*reasons & KICK_GUEST_NMI) != 0;
 	for (; arrivals > 0; arrivals--) {
 		bool expected = atomic_load(&box->sent) != box->accounted;
+		uint64_t sent_tsc = atomic_load(&box->sent_tsc);
 
-		if (expected && now - atomic_load(&box->sent_tsc) > KICK_EXPIRY_CYCLES) {
+		/* One that was sent after `now` was read is not old. */
+		if (expected && now > sent_tsc && now - sent_tsc > KICK_EXPIRY_CYCLES) {
 			box->accounted = atomic_load(&box->sent);
 			expected = *reasons != 0;
 		}

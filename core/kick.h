@@ -22,7 +22,7 @@ struct vcpu;
 #define KICK_RECHECK	   BIT32(4) /* nothing but: look again before the next entry */
 
 /* NMIs sent longer ago than this have arrived: in TSC cycles. */
-#define KICK_EXPIRY_CYCLES UINT64_C(100000000)
+#define KICK_EXPIRY_CYCLES UINT64_C(1000000000)
 
 struct kick_box {
 	_Atomic(uint32_t) reasons;

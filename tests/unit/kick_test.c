@@ -68,6 +68,18 @@ static void what_coalescing_left_over_expires(void **state)
 	assert_true(kick_take(&box, 1, 2 + KICK_EXPIRY_CYCLES, &reasons));
 }
 
+/* Both NMIs are ours although the second was sent after the target had looked at its clock. */
+static void what_was_sent_after_the_clock_was_read_is_not_old(void **state)
+{
+	struct kick_box box = { 0 };
+
+	(void)state;
+	kick_record(&box, KICK_ACTIVITY, 10);
+	kick_record(&box, KICK_ACTIVITY, 100);
+	assert_false(kick_take(&box, 1, 50, &reasons));
+	assert_false(kick_take(&box, 1, 101, &reasons));
+}
+
 /* Random senders and arrivals, no coalescing: exactly the NMIs that nobody of us sent are the guest's. */
 static void without_coalescing_the_count_is_exact(void **state)
 {
@@ -107,6 +119,7 @@ int main(void)
 		cmocka_unit_test(reasons_taken_early_still_explain_the_nmi),
 		cmocka_unit_test(a_guest_nmi_inside_a_kick_is_not_lost),
 		cmocka_unit_test(what_coalescing_left_over_expires),
+		cmocka_unit_test(what_was_sent_after_the_clock_was_read_is_not_old),
 		cmocka_unit_test(without_coalescing_the_count_is_exact),
 	};
 

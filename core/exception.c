@@ -101,6 +101,9 @@ void exception_handle(struct exception_frame *frame)
 		handle_nmi(frame);
 		return;
 	}
+	/* The host never traps: what is left of the guest's single step in Bochs' AMD-V. GS is the guest's here. */
+	if (frame->vector == VECTOR_DB && (frame->rflags & RFLAGS_TF) == 0)
+		return;
 	/* AMD-V with R_INIT: an INIT that came while the host ran. */
 	if (frame->vector == VECTOR_SX) {
 		startup_send_init(&cpu_self()->vcpu->startup);

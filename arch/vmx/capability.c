@@ -4,8 +4,9 @@
 #include <stddef.h>
 
 /*
- * What we ask of each word. `want` in the secondary word is what would make an instruction of the guest #UD if it
- * were left out. `never` names what old capability MSRs without TRUE variants could force on us.
+ * What we ask of each word. `want` in the secondary word is what would make an instruction of the
+ * guest #UD if it were left out. `never` names what old capability MSRs without TRUE variants could
+ * force on us.
  */
 static const struct vmx_request requests[VMX_WORD_COUNT] = {
 	[VMX_WORD_PIN] = {
@@ -63,7 +64,10 @@ bool vmx_word_choose(uint64_t capability, const struct vmx_request *request, uin
 	return *refused == 0 && *forced == 0;
 }
 
-/* State that is loaded at entry but not cleared at exit (or the other way round) would leak: both or none. */
+/*
+ * State that is loaded at entry but not cleared at exit (or the other way round) would leak: both
+ * or none.
+ */
 static void pair(struct vmx_controls *controls, uint32_t entry, uint32_t exit)
 {
 	if ((controls->word[VMX_WORD_ENTRY] & entry) != 0 &&

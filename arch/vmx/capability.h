@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What VMX controls a CPU allows, and which of them we take: pure functions over the capability MSRs. SDM, appendix
- * "VMX Capability Reporting Facility".
+ * What VMX controls a CPU allows, and which of them we take: pure functions over the capability
+ * MSRs. SDM, appendix "VMX Capability Reporting Facility".
  */
 #ifndef ARCH_VMX_CAPABILITY_H
 #define ARCH_VMX_CAPABILITY_H
@@ -117,14 +117,20 @@ struct vmx_controls {
 	uint32_t word[VMX_WORD_COUNT];
 };
 
-/* Why there is no choice: bits of one control word that the CPU cannot set, or (forced) cannot clear. */
+/*
+ * Why there is no choice: bits of one control word that the CPU cannot set, or (forced) cannot
+ * clear.
+ */
 struct vmx_refusal {
 	enum vmx_word word;
 	uint32_t bits;
 	bool forced;
 };
 
-/* One word. False: *refused has the bits that cannot be had and *forced those that cannot be avoided. */
+/*
+ * One word. False: *refused has the bits that cannot be had and *forced those that cannot be
+ * avoided.
+ */
 MUST_CHECK bool vmx_word_choose(uint64_t capability, const struct vmx_request *request,
 				uint32_t *out, uint32_t *refused, uint32_t *forced);
 
@@ -132,7 +138,10 @@ MUST_CHECK bool vmx_word_choose(uint64_t capability, const struct vmx_request *r
 MUST_CHECK bool vmx_controls_choose(const struct vmx_capability *capability,
 				    struct vmx_controls *out, struct vmx_refusal *why);
 
-/* Whether this CPU (another one than the one that chose) allows the same words, and what is set in them later. */
+/*
+ * Whether this CPU (another one than the one that chose) allows the same words, and what is set in
+ * them later.
+ */
 MUST_CHECK bool vmx_controls_allowed(const struct vmx_capability *capability,
 				     const struct vmx_controls *controls, struct vmx_refusal *why);
 
@@ -144,7 +153,10 @@ const char *vmx_ept_missing(uint64_t ept_vpid);
 /* Levels that cover MAXPHYADDR; 4 where the CPU cannot do 5. */
 unsigned vmx_ept_levels(uint64_t ept_vpid, unsigned maxphyaddr);
 
-/* EPTP for write-back tables without accessed and dirty flags. SDM: "Extended-Page-Table Pointer (EPTP)". */
+/*
+ * EPTP for write-back tables without accessed and dirty flags. SDM: "Extended-Page-Table Pointer
+ * (EPTP)".
+ */
 uint64_t vmx_eptp(uint64_t root, unsigned levels);
 
 /* A value made acceptable for CR0 or CR4 in VMX operation; bits in `exempt` are left alone. */

@@ -25,7 +25,10 @@ uint32_t vmx_revision(void)
 	return revision;
 }
 
-/* SDM: "Enabling and Entering VMX Operation". Locked without VMX, only a reset and the firmware can help. */
+/*
+ * SDM: "Enabling and Entering VMX Operation". Locked without VMX, only a reset and the firmware can
+ * help.
+ */
 static bool feature_control_allows(void)
 {
 	const uint64_t both = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
@@ -115,9 +118,9 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 	if ((cpuid(1, 0).ecx & CPUID_1_ECX_VMX) == 0)
 		return refuse(failure, CORE_NO_VIRTUALIZATION, "this CPU has no VMX");
 	if (!feature_control_allows())
-		return refuse(
-			failure, CORE_LOCKED_OFF,
-			"the firmware has locked VMX off (IA32_FEATURE_CONTROL): enable it in the setup");
+		return refuse(failure, CORE_LOCKED_OFF,
+			      "the firmware has locked VMX off (IA32_FEATURE_CONTROL): enable it "
+			      "in the setup");
 	read_capability(&capability);
 	status = check_cpu(&capability, failure);
 	if (status != CORE_OK)
@@ -137,7 +140,10 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 	return CORE_OK;
 }
 
-/* Another CPU than the boot CPU may be of another kind (hybrid) or set up differently by the firmware. */
+/*
+ * Another CPU than the boot CPU may be of another kind (hybrid) or set up differently by the
+ * firmware.
+ */
 static enum core_status check_same(const struct vmx_capability *capability, struct failure *failure)
 {
 	struct vmx_refusal why;
@@ -201,7 +207,10 @@ void vmx_cpu_disable(struct cpu *cpu)
 
 	if (!cpu->enabled)
 		return;
-	/* VMCLEAR writes the CPU's copy back, so that nothing reaches the page after it was given away. */
+	/*
+	 * VMCLEAR writes the CPU's copy back, so that nothing reaches the page after it was given
+	 * away.
+	 */
 	if (!vmcs_clear(vmx->vmcs))
 		log_warn("VT-x: VMCLEAR failed on CPU %u", cpu->index);
 	vmx_off();

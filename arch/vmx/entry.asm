@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: BSD-2-Clause
 ;
-; The world switch. struct vcpu begins with the general registers in encoding order (core/regs.h), RSP among
-; them but kept by the VMCS.
+; The world switch. struct vcpu begins with the general registers in encoding order
+; (core/regs.h), RSP among them but kept by the VMCS.
 
 default rel
 bits 64

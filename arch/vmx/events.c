@@ -36,7 +36,10 @@ void vmx_events_requeue(struct vcpu *vcpu, uint32_t idt_vectoring)
 	events_requeue(vcpu, &event);
 }
 
-/* What the CPU does at delivery and an injection does not. SDM: "Details of Vectored-Event Injection". */
+/*
+ * What the CPU does at delivery and an injection does not. SDM: "Details of Vectored-Event
+ * Injection".
+ */
 static void apply_payload(struct vcpu *vcpu, const struct event *event)
 {
 	if (event->vector == VECTOR_PF) {
@@ -47,7 +50,10 @@ static void apply_payload(struct vcpu *vcpu, const struct event *event)
 	}
 }
 
-/* A fault's saved RFLAGS has RF set. SDM: "RF (resume) flag", "Instruction-Breakpoint Exception Condition". */
+/*
+ * A fault's saved RFLAGS has RF set. SDM: "RF (resume) flag", "Instruction-Breakpoint Exception
+ * Condition".
+ */
 static bool sets_resume_flag(const struct event *event)
 {
 	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB &&
@@ -82,8 +88,9 @@ static bool inject_nmi(struct vcpu *vcpu)
 	if ((state & (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS)) != 0)
 		return false;
 	/*
-	 * Whether STI blocks NMIs is the CPU's choice, and some refuse an entry with both: here it does not, and
-	 * the shadow ends with the delivery. SDM: "Checks on Guest Non-Register State".
+	 * Whether STI blocks NMIs is the CPU's choice, and some refuse an entry with both: here it
+	 * does not, and the shadow ends with the delivery. SDM: "Checks on Guest Non-Register
+	 * State".
 	 */
 	if ((state & INTERRUPTIBILITY_STI) != 0)
 		interrupt_shadow_write(vcpu, 0);
@@ -98,7 +105,10 @@ void vmx_events_fill(struct vcpu *vcpu)
 	struct events *events = &vcpu->events;
 	bool injected = false;
 
-	/* No entry into wait-for-SIPI takes an event. NMIs wait for the end of the trial and of a step. */
+	/*
+	 * No entry into wait-for-SIPI takes an event. NMIs wait for the end of the trial and of a
+	 * step.
+	 */
 	if (vcpu->activity == ACTIVITY_WAIT_SIPI) {
 		set_nmi_window(vmx, false);
 		return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events into the guest: the VM-entry interruption field, NMI-window exiting, and deliveries that an exit
- * interrupted. SDM: "Event Injection", "Information for VM Exits That Occur During Event Delivery".
+ * Events into the guest: the VM-entry interruption field, NMI-window exiting, and deliveries that
+ * an exit interrupted. SDM: "Event Injection", "Information for VM Exits That Occur During Event
+ * Delivery".
  */
 #ifndef ARCH_VMX_EVENTS_H
 #define ARCH_VMX_EVENTS_H

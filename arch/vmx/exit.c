@@ -20,8 +20,8 @@ static void decode_exception(struct exit_info *exit, uint32_t intr_info)
 }
 
 /*
- * Through a task gate, the new task is the event's delivery, and the handler retires what is queued. An IRET has
- * unblocked NMIs whatever becomes of it.
+ * Through a task gate, the new task is the event's delivery, and the handler retires what is
+ * queued. An IRET has unblocked NMIs whatever becomes of it.
  */
 static void decode_task_switch(struct exit_info *exit, uint32_t idt_vectoring)
 {
@@ -93,8 +93,8 @@ void vmx_exit_decode_rest(struct vcpu *vcpu, struct exit_info *exit)
 }
 
 /*
- * A trap after the instruction, with data breakpoints that MOV SS held back. DEBUGCTL.BTF allows it for branches only,
- * and nothing that is skipped is one.
+ * A trap after the instruction, with data breakpoints that MOV SS held back. DEBUGCTL.BTF allows it
+ * for branches only, and nothing that is skipped is one.
  */
 static void single_step(struct vcpu *vcpu)
 {
@@ -106,7 +106,10 @@ static void single_step(struct vcpu *vcpu)
 	events_raise_db(vcpu, DR6_BS | (held & PENDING_DEBUG_BREAKPOINTS));
 }
 
-/* Before RIP moves on, by reading the VMCS where the cache has nothing: this is the hottest path there is. */
+/*
+ * Before RIP moves on, by reading the VMCS where the cache has nothing: this is the hottest path
+ * there is.
+ */
 static uint64_t current_rip(const struct vcpu *vcpu)
 {
 	return regs_is_available(&vcpu->regs, REG_RIP) ? vcpu->regs.rip : vmcs_read(VMCS_GUEST_RIP);

@@ -10,8 +10,8 @@
 void vmx_exit_decode_rest(struct vcpu *vcpu, struct exit_info *exit);
 
 /*
- * After an exit: fill `exit`, queue again what was being delivered, restore NMI blocking where the exit hit an IRET,
- * and let NMIs come again in the host.
+ * After an exit: fill `exit`, queue again what was being delivered, restore NMI blocking where the
+ * exit hit an IRET, and let NMIs come again in the host.
  */
 static inline void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 {

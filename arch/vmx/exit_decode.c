@@ -102,8 +102,8 @@ void vmx_decode_ept_violation(uint64_t qualification, uint64_t gpa, bool user,
 }
 
 /*
- * SDM: "Exit Qualification for Task Switches". Through a gate, the IDT-vectoring information says what came; the
- * old task's RIP moves on only if that was an instruction.
+ * SDM: "Exit Qualification for Task Switches". Through a gate, the IDT-vectoring information says
+ * what came; the old task's RIP moves on only if that was an instruction.
  */
 void vmx_decode_task_switch(uint64_t qualification, uint32_t idt_vectoring, uint32_t error_code,
 			    uint32_t insn_bytes, struct exit_info *exit)
@@ -140,7 +140,9 @@ void vmx_decode_exception(uint32_t intr_info, uint32_t error_code, uint64_t qual
 		exit->kind = EXIT_EXCEPTION;
 }
 
-/* SDM: "NMI unblocking due to IRET" in the exit qualification and in the interruption information. */
+/*
+ * SDM: "NMI unblocking due to IRET" in the exit qualification and in the interruption information.
+ */
 bool vmx_must_block_nmi(uint32_t reason, uint64_t qualification, uint32_t intr_info,
 			uint32_t idt_vectoring)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the numbers of an exit mean: pure functions. SDM: "VM-Exit Information Fields", "VMX Basic Exit Reasons". */
+/*
+ * What the numbers of an exit mean: pure functions. SDM: "VM-Exit Information Fields", "VMX Basic
+ * Exit Reasons".
+ */
 #ifndef ARCH_VMX_EXIT_DECODE_H
 #define ARCH_VMX_EXIT_DECODE_H
 

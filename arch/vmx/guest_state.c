@@ -22,7 +22,10 @@ static void fix_tr(struct segment *tr)
 	uint32_t type = tr->rights & SEGMENT_TYPE;
 
 	if ((tr->rights & (SEGMENT_UNUSABLE | SEGMENT_S)) != 0 || (tr->rights & SEGMENT_P) == 0) {
-		/* OVMF has no TSS. Nothing can come of this one: no privilege level below 0 is in use. */
+		/*
+		 * OVMF has no TSS. Nothing can come of this one: no privilege level below 0 is in
+		 * use.
+		 */
 		tr->base = 0;
 		tr->limit = TSS_LIMIT_MIN;
 		tr->rights = SEGMENT_P | SEGMENT_TYPE_TSS_BUSY;
@@ -82,8 +85,8 @@ uint64_t vmx_pending_debug(uint64_t pending, uint64_t rflags, uint64_t debugctl,
 }
 
 /*
- * Sequential execution does not wrap at 64 KiB in 16-bit code: running over the end of a segment is the limit
- * violation that the next fetch finds.
+ * Sequential execution does not wrap at 64 KiB in 16-bit code: running over the end of a segment is
+ * the limit violation that the next fetch finds.
  */
 uint64_t vmx_next_rip(uint64_t rip, unsigned insn_bytes, bool mode_64bit)
 {

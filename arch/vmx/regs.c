@@ -8,7 +8,9 @@
 #include "arch/x86/msr.h"
 #include "core/panic.h"
 
-/* The fields of one segment are 2 apart from those of the next, in the order of enum segment_index. */
+/*
+ * The fields of one segment are 2 apart from those of the next, in the order of enum segment_index.
+ */
 _Static_assert(VMCS_GUEST_TR_SELECTOR == VMCS_GUEST_ES_SELECTOR + 2 * SEGMENT_TR,
 	       "order of segments");
 _Static_assert(VMCS_GUEST_TR_BASE == VMCS_GUEST_ES_BASE + 2 * SEGMENT_TR, "order of segments");
@@ -108,8 +110,8 @@ void vmx_regs_fetch(struct vcpu *vcpu, enum reg reg)
 }
 
 /*
- * Caching stays on whatever the guest says: VM entry and exit do not touch CD and NW, so that the guest's would
- * slow the host down. The caches are emptied where the guest expects them to be.
+ * Caching stays on whatever the guest says: VM entry and exit do not touch CD and NW, so that the
+ * guest's would slow the host down. The caches are emptied where the guest expects them to be.
  */
 static void store_cr0(struct vcpu *vcpu)
 {
@@ -298,7 +300,9 @@ static void write_base(struct vcpu *vcpu, enum segment_index index, uint64_t bas
 	segment_write(vcpu, index, &segment);
 }
 
-/* The caller has checked the value: a VMCS takes what would be #GP in WRMSR, and the entry fails. */
+/*
+ * The caller has checked the value: a VMCS takes what would be #GP in WRMSR, and the entry fails.
+ */
 bool vmx_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	unsigned field;

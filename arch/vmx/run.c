@@ -16,7 +16,9 @@
 #include "core/panic.h"
 #include "vmexit/nmi.h"
 
-/* After a failure there are no exits that would send the dump bit by bit: a second or so at most. */
+/*
+ * After a failure there are no exits that would send the dump bit by bit: a second or so at most.
+ */
 #define TRIAL_DRAIN_POLLS 1000000u
 
 /* Written by the NMI handler between any two instructions. */
@@ -118,11 +120,17 @@ bool vmx_run(struct vcpu *vcpu, struct failure *failure)
 	if (vcpu->trial)
 		return run_trial(vcpu, failure);
 	for (;;) {
-		/* Read before the look at the reasons: an NMI after this makes the entry fail, and we look again. */
+		/*
+		 * Read before the look at the reasons: an NMI after this makes the entry fail, and
+		 * we look again.
+		 */
 		uint64_t seen = nmi_count(vcpu->cpu);
 
 		nmi_before_entry(vcpu);
-		/* No NMI ends wait-for-SIPI, but no guest instruction runs there: nobody need wait for us. */
+		/*
+		 * No NMI ends wait-for-SIPI, but no guest instruction runs there: nobody need wait
+		 * for us.
+		 */
 		if (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI))
 			atomic_store(&vcpu->in_guest, 0);
 		if (LIKELY(next_exit(vcpu, seen, &exit)))

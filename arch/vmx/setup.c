@@ -16,7 +16,10 @@
 #include "mm/layout.h"
 #include "vmexit/msr.h"
 
-/* The bitmap's four quarters: reads of low and high indices, then writes. SDM: "MSR-Bitmap Address". */
+/*
+ * The bitmap's four quarters: reads of low and high indices, then writes. SDM: "MSR-Bitmap
+ * Address".
+ */
 #define MSR_BITMAP_INDICES    0x2000u
 #define MSR_BITMAP_HIGH_FIRST 0xc0000000u
 #define MSR_BITMAP_READ_HIGH  0x400u
@@ -274,7 +277,10 @@ void vmx_activity_changed(struct vcpu *vcpu)
 		vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);
 		return;
 	}
-	/* SDM, "Checks on Guest Non-Register State": nothing may be blocked or pending in wait-for-SIPI. */
+	/*
+	 * SDM, "Checks on Guest Non-Register State": nothing may be blocked or pending in
+	 * wait-for-SIPI.
+	 */
 	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
 	vmcs_write32(VMCS_ENTRY_INTR_INFO, 0);
@@ -290,7 +296,10 @@ void vmx_flush_tdp(struct vcpu *vcpu)
 		flush_eptp(vmx, vmx->eptp);
 }
 
-/* Translations are kept for each root: another one has none of ours, but its own from when it was used last. */
+/*
+ * Translations are kept for each root: another one has none of ours, but its own from when it was
+ * used last.
+ */
 void vmx_set_tdp_root(struct vcpu *vcpu, hpa_t root)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -301,7 +310,10 @@ void vmx_set_tdp_root(struct vcpu *vcpu, hpa_t root)
 		flush_eptp(vmx, vmx->eptp);
 }
 
-/* Without VPIDs each entry and each exit flushes. SDM: "Operations that Invalidate Cached Mappings". */
+/*
+ * Without VPIDs each entry and each exit flushes. SDM: "Operations that Invalidate Cached
+ * Mappings".
+ */
 void vmx_flush_linear(struct vcpu *vcpu)
 {
 	const struct vmx_vcpu *vmx = vmx_of(vcpu);

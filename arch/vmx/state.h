@@ -6,7 +6,9 @@
 #include "arch/vmx/capability.h"
 #include "core/vcpu.h"
 
-/* (a) written at allocation, then constant; (e) by enable, on the vCPU's own CPU; (c) this CPU only */
+/*
+ * (a) written at allocation, then constant; (e) by enable, on the vCPU's own CPU; (c) this CPU only
+ */
 struct vmx_vcpu {
 	uint64_t vmcs;	       /* (a) physical */
 	uint64_t vmxon_region; /* (a) physical */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The virtual-machine control structure: its fields in the manual's order, and accessors that know each field's
- * width. SDM: "Field Encoding in VMCS", "VMREAD", "VMWRITE".
+ * The virtual-machine control structure: its fields in the manual's order, and accessors that know
+ * each field's width. SDM: "Field Encoding in VMCS", "VMREAD", "VMWRITE".
  */
 #ifndef ARCH_VMX_VMCS_H
 #define ARCH_VMX_VMCS_H
@@ -144,7 +144,10 @@ enum vmcs_field { VMCS_FIELDS(VMCS_ENUM) };
 enum vmcs_width { VMCS_WIDTH_16 = 0, VMCS_WIDTH_64 = 1, VMCS_WIDTH_32 = 2, VMCS_WIDTH_NATURAL = 3 };
 #define VMCS_WIDTH(field) ((unsigned)(field) >> 13 & 3u)
 
-/* "CLEAR" is VMCLEAR's own: the region is no longer current nor active on any CPU. All return false on VMfail. */
+/*
+ * "CLEAR" is VMCLEAR's own: the region is no longer current nor active on any CPU. All return false
+ * on VMfail.
+ */
 MUST_CHECK static inline bool vmx_on(uint64_t region)
 {
 	bool ok;
@@ -174,7 +177,10 @@ MUST_CHECK static inline bool vmcs_load(uint64_t region)
 	return ok;
 }
 
-/* Neither CF (VMfailInvalid) nor ZF (VMfailValid). SDM: "Conventions" of the VMX instruction reference. */
+/*
+ * Neither CF (VMfailInvalid) nor ZF (VMfailValid). SDM: "Conventions" of the VMX instruction
+ * reference.
+ */
 MUST_CHECK static inline bool vmcs_read_raw(unsigned field, uint64_t *value)
 {
 	bool ok;
@@ -195,7 +201,10 @@ MUST_CHECK static inline bool vmcs_write_raw(unsigned field, uint64_t value)
 	return ok;
 }
 
-/* Our bug: the field does not exist on this CPU or no VMCS is current. arch/vmx/dump.c names the field. */
+/*
+ * Our bug: the field does not exist on this CPU or no VMCS is current. arch/vmx/dump.c names the
+ * field.
+ */
 void vmcs_access_failed(unsigned field, bool write) __attribute__((noreturn, cold));
 
 static inline uint64_t vmcs_read_checked(unsigned field)

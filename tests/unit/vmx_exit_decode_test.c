@@ -69,7 +69,9 @@ static void ept_violations_are_decoded(void **state)
 	assert_false(exit.fault.present);
 	assert_false(exit.fault.during_walk);
 	assert_int_equal(exit.fault.gpa.v, 0xfee00300);
-	/* Setting an accessed flag in the guest's tables: read and write, not of the translation. */
+	/*
+	 * Setting an accessed flag in the guest's tables: read and write, not of the translation.
+	 */
 	vmx_decode_ept_violation(0x08b, 0x1000, true, &exit);
 	assert_true(exit.fault.during_walk);
 	assert_true(exit.fault.present);

@@ -3,7 +3,9 @@
  * The other CPUs started by INIT and SIPI over and over, without the pauses that real ones want,
  * out of whatever they are doing.
  *
- *   startup.efi [rounds N] [x2apic] [patient]     patient: with the usual pauses, as bare CPUs need
+ *   startup.efi [rounds N] [x2apic] [patient]
+ *
+ * patient: with the usual pauses; on VT-x, as bare, a SIPI that follows its INIT at once is lost.
  */
 #include "tests/guests/lib/probe.h"
 

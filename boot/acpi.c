@@ -121,24 +121,35 @@ struct acpi_reset acpi_find_reset(uint64_t rsdp)
 	return reset;
 }
 
+/* Whether a MADT entry is an enabled CPU that no other entry names as well. */
+static bool acpi_is_cpu(const uint8_t *entry, bool any_local_apic)
+{
+	if (entry[0] == MADT_LOCAL_APIC && entry[1] >= 8)
+		return entry[3] != 0xff && (acpi_u32(entry + 4) & MADT_ENABLED) != 0;
+	/* Some firmware lists CPUs in both forms: then this one is for IDs that the other has no room for. */
+	if (entry[0] == MADT_LOCAL_X2APIC && entry[1] >= 16)
+		return (!any_local_apic || acpi_u32(entry + 4) >= 0xff) &&
+		       (acpi_u32(entry + 8) & MADT_ENABLED) != 0;
+	return false;
+}
+
 uint32_t acpi_count_cpus(uint64_t rsdp)
 {
 	uint32_t bytes = 0, at, count = 0;
 	const uint8_t *madt = acpi_find(rsdp, "APIC", &bytes);
+	bool any_local_apic = false;
 
 	if (madt == NULL)
 		return 0;
 	for (at = MADT_ENTRIES_AT; at + 2 <= bytes && madt[at + 1] >= 2; at += madt[at + 1]) {
 		const uint8_t *entry = madt + at;
-		uint32_t flags = 0;
 
 		if (entry[1] > bytes - at)
 			break;
-		if (entry[0] == MADT_LOCAL_APIC && entry[1] >= 8)
-			flags = acpi_u32(entry + 4);
-		else if (entry[0] == MADT_LOCAL_X2APIC && entry[1] >= 16)
-			flags = acpi_u32(entry + 8);
-		count += flags & MADT_ENABLED;
+		if (!acpi_is_cpu(entry, any_local_apic))
+			continue;
+		any_local_apic = any_local_apic || entry[0] == MADT_LOCAL_APIC;
+		count++;
 	}
 	return count;
 }

@@ -10,10 +10,11 @@
 #include <stdint.h>
 
 struct hv_caps {
-	bool vmx;	  /* else SVM */
-	bool cpuid_named; /* leaf 0x40000000 shows the name */
-	bool nrip_save;	  /* SVM: the CPU stores the next RIP */
-	bool decode_assists;
+	bool vmx;	     /* else SVM */
+	bool cpuid_named;    /* leaf 0x40000000 shows the name */
+	bool nrip_save;	     /* SVM: the CPU stores the next RIP */
+	bool decode_assists; /* noted only: QEMU has none, and decoding works everywhere */
+	bool traps_apic;     /* INIT and SIPI are carried in software (AMD-V) */
 	bool flush_by_asid;
 	bool vmcb_clean;
 	bool virtual_nmi; /* VMX virtual NMIs or SVM vNMI */
@@ -23,6 +24,7 @@ struct hv_caps {
 	uint8_t tdp_levels;
 	uint8_t host_levels;
 	uint8_t maxphyaddr;
+	uint8_t guest_maxphyaddr; /* what the guest-physical map reaches of it: what CPUID shows */
 	uint32_t asid_count;
 };
 

@@ -176,7 +176,8 @@ void cpu_unload_host(struct cpu *cpu)
 	write_dr7(cpu->saved.dr7);
 	wrmsr(MSR_PAT, cpu->saved.pat);
 	write_cr4(cpu->saved.cr4 | (read_cr4() & CR4_VMXE));
-	write_cr0(cpu->saved.cr0);
+	/* VMX operation insists on NE. */
+	write_cr0(cpu->saved.cr0 | ((read_cr4() & CR4_VMXE) != 0 ? CR0_NE : 0));
 }
 
 static struct table_register context_table(const struct boot_table_register *stored)
@@ -251,7 +252,7 @@ bool cpu_capture_guest(struct cpu *cpu)
 	cr0_write(vcpu, cpu->saved.cr0);
 	cr2_write(vcpu, 0);
 	cr3_write(vcpu, c->cr3);
-	cr4_write(vcpu, cpu->saved.cr4);
+	cr4_write(vcpu, cpu->saved.cr4 & ~CR4_VMXE);
 	efer_write(vcpu, cpu->saved.efer);
 	dr7_write(vcpu, cpu->saved.dr7);
 	interrupt_shadow_write(vcpu, 0);

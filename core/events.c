@@ -17,6 +17,7 @@ static enum exception_class classify(const struct event *event)
 	case VECTOR_SS:
 	case VECTOR_GP:
 	case VECTOR_CP:
+	case VECTOR_SX: /* APM: "#DF—Double-Fault Exception" */
 		return CLASS_CONTRIBUTORY;
 	case VECTOR_PF:
 	case VECTOR_VE:

@@ -31,9 +31,9 @@ bool log_is_waiting;
 
 void log_init(uint16_t port, uint32_t baud, enum boot_log_level level)
 {
-	log_state.port = port;
 	log_state.level = level;
-	if (port != 0)
+	log_state.port = uart_is_there(port) ? port : 0;
+	if (log_state.port != 0)
 		uart_init(port, baud);
 }
 

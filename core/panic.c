@@ -16,6 +16,8 @@
 
 typedef unsigned long long ull;
 
+extern const uint8_t core_text_start[], core_text_end[];
+
 static _Atomic(uint32_t) stopping;
 static bool guest_runs;
 
@@ -40,14 +42,17 @@ static void stop_others(void)
 		kick_others(cpu_self()->vcpu, KICK_STOP);
 }
 
+/* No frame pointers are kept: every word on the stack that points into the code may be a return address. */
 static void print_host_backtrace(void)
 {
-	const uint64_t *frame = __builtin_frame_address(0);
+	const uint64_t *word = __builtin_frame_address(0);
+	unsigned printed = 0;
 
-	for (unsigned i = 0;
-	     i < BACKTRACE_MAX && (uint64_t)frame >= LAYOUT_CPU_SLOTS && frame[0] != 0; i++) {
-		log_error("  host %016llx", (ull)frame[1]);
-		frame = (const uint64_t *)frame[0];
+	for (; ((uint64_t)word & (PAGE_BYTES - 1)) != 0 && printed < BACKTRACE_MAX; word++) {
+		if (*word >= (uint64_t)core_text_start && *word < (uint64_t)core_text_end) {
+			log_error("  host %016llx", (ull)*word);
+			printed++;
+		}
 	}
 }
 

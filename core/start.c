@@ -92,7 +92,8 @@ static bool add_ram(const struct boot_info *info, uint64_t *top)
 
 		if (range->kind == BOOT_RANGE_RAM && !guest_copy_add_ram(range->base, range->bytes))
 			return false;
-		if (end > *top && end <= UINT64_C(1) << hv_caps.maxphyaddr)
+		/* Windows of devices above RAM are mapped when they are touched. */
+		if (range->kind == BOOT_RANGE_RAM && end > *top)
 			*top = end;
 	}
 	return true;
@@ -129,6 +130,8 @@ static bool build_guest_map(const struct boot_info *info, uint64_t top)
 	vm.step_scratch = pool_alloc(&core_pool);
 	if (vm.step_scratch == NULL || !tdp_view_init(&vm.step_view, &core_pool))
 		return false;
+	hv_caps.guest_maxphyaddr =
+		hv_caps.tdp_levels == 4 && hv_caps.maxphyaddr > 48 ? 48 : hv_caps.maxphyaddr;
 	return tdp_mmu_init(&vm.tdp, &format, &vm.tdp_pool, types, top,
 			    UINT64_C(1) << hv_caps.maxphyaddr) &&
 	       tdp_mmu_hide(&vm.tdp, (gpa_t){ info->hv_base }, info->hv_bytes);
@@ -194,6 +197,9 @@ static enum core_status prepare(struct boot_info *info)
 	log_init((uint16_t)info->serial_port, info->serial_baud,
 		 (enum boot_log_level)info->log_level);
 	read_cpu_values();
+	if ((cpuid(0x80000001, 0).edx & BIT32(20)) == 0)
+		return fail(info, CORE_FAILED,
+			    "this CPU has no NX, or the firmware has switched it off");
 	vendor = choose_vendor();
 	hv_caps.cpuid_named = info->cpuid_named != 0;
 	status = vendor->probe(&hv_caps, &failure);
@@ -209,8 +215,10 @@ static enum core_status prepare(struct boot_info *info)
 	vm.vcpu_count = info->cpu_count;
 	vm.reset_register = info->reset_register;
 	vm.reset_value = (uint8_t)info->reset_value;
-	if (!add_ram(info, &top) || !build_host_map() || !build_guest_map(info, top) ||
-	    !vendor->vm_init(&vm, &core_pool) || !create_cpus(info))
+	if (!add_ram(info, &top))
+		return fail(info, CORE_FAILED, "the memory map has too many pieces");
+	if (!build_host_map() || !build_guest_map(info, top) || !vendor->vm_init(&vm, &core_pool) ||
+	    !create_cpus(info))
 		return fail(info, CORE_NO_MEMORY,
 			    "the memory reserved for the hypervisor is too small");
 	report(info);

@@ -2,6 +2,7 @@
 #include "vmexit/apic_access.h"
 
 #include "arch/x86/apic.h"
+#include "arch/x86/insn.h"
 #include "core/caps.h"
 #include "core/cpu.h"
 #include "core/lock.h"
@@ -16,16 +17,21 @@
 
 bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa)
 {
-	return !hv_caps.vmx && apic_mode(vcpu->apic_base) == APIC_XAPIC &&
+	return hv_caps.traps_apic && apic_mode(vcpu->apic_base) == APIC_XAPIC &&
 	       (gpa.v & ~(PAGE_BYTES - 1)) == (vcpu->apic_base & APIC_BASE_ADDRESS);
 }
 
-bool apic_was_page(const struct vcpu *vcpu, gpa_t gpa)
+bool apic_was_page(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct page_mapping mapping;
+	bool found;
 
-	return !hv_caps.vmx && page_table_lookup(&vcpu->vm->tdp.table, gpa.v, &mapping) &&
-	       mapping.level == 0 && (mapping.rights & RIGHT_WRITE) == 0;
+	if (!hv_caps.traps_apic)
+		return false;
+	lock_acquire(&vcpu->vm->lock);
+	found = page_table_lookup(&vcpu->vm->tdp.table, gpa.v, &mapping);
+	lock_release(&vcpu->vm->lock);
+	return found && mapping.level == 0 && (mapping.rights & RIGHT_WRITE) == 0;
 }
 
 void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value)
@@ -48,6 +54,8 @@ void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value)
 		break;
 	}
 	apic_write(page, reg, value);
+	if (UNLIKELY(reg == APIC_ID)) /* on some CPUs it can be written */
+		vcpu->apic_id = apic_read(page, APIC_ID) >> 24;
 }
 
 /* A store of 32 bits from a register or immediate: all that operating systems use. */
@@ -121,24 +129,35 @@ static bool protect(struct vcpu *vcpu, uint64_t apic_base, unsigned rights)
 	return ok;
 }
 
+static bool follow(struct vcpu *vcpu, uint64_t apic_base)
+{
+	uint64_t address = cpu_device_address(vcpu->index);
+
+	if (!host_map_device(address, (hpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES))
+		return false;
+	invalidate_page(address);
+	/* Fetches from the page are as little our business as reads. */
+	return !hv_caps.traps_apic || apic_mode(apic_base) != APIC_XAPIC ||
+	       protect(vcpu, apic_base, RIGHT_READ | RIGHT_EXEC);
+}
+
 /*
  * The page of another CPU's APIC may be the same: it stays read-only once it was, which costs an exit and a decoding
  * where it is memory, and nothing else.
  */
-void apic_base_changed(struct vcpu *vcpu, uint64_t apic_base)
+bool apic_base_follow(struct vcpu *vcpu, uint64_t apic_base)
 {
-	uint64_t old = vcpu->apic_base;
-
-	if (apic_base == old && vcpu->apic_followed)
-		return;
-	vcpu->apic_followed = true;
+	if (apic_base == vcpu->apic_base && vcpu->apic_followed)
+		return true;
+	if (!follow(vcpu, apic_base)) {
+		HV_ASSERT(follow(vcpu, vcpu->apic_base)); /* where it was before */
+		return false;
+	}
 	vcpu->apic_base = apic_base;
-	if (((old ^ apic_base) & APIC_BASE_ADDRESS) != 0 &&
-	    !host_map_device(cpu_device_address(vcpu->index),
-			     (hpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES))
-		hv_panic("no memory to follow the APIC to 0x%llx", (unsigned long long)apic_base);
-	if (hv_caps.vmx)
-		return;
-	if (apic_mode(apic_base) == APIC_XAPIC && !protect(vcpu, apic_base, RIGHT_READ))
-		hv_panic("no memory to protect the APIC at 0x%llx", (unsigned long long)apic_base);
+	if (!vcpu->apic_followed && apic_mode(apic_base) == APIC_XAPIC) {
+		vcpu->apic_ldr = apic_read(vcpu->cpu->apic_page, APIC_LDR);
+		vcpu->apic_dfr = apic_read(vcpu->cpu->apic_page, APIC_DFR);
+	}
+	vcpu->apic_followed = true;
+	return true;
 }

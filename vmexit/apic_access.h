@@ -12,8 +12,11 @@ void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value);
 /* Whether an address is in this CPU's APIC page while it is trapped. */
 bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa);
 /* Whether the page is read-only because it is, or once was, some CPU's APIC page. */
-bool apic_was_page(const struct vcpu *vcpu, gpa_t gpa);
-/* The guest has written IA32_APIC_BASE, or starts: follow with mapping and protection. */
-void apic_base_changed(struct vcpu *vcpu, uint64_t apic_base);
+bool apic_was_page(struct vcpu *vcpu, gpa_t gpa);
+/*
+ * Before the guest's IA32_APIC_BASE becomes `apic_base`, and when it starts: move mapping and protection there. False:
+ * it cannot be followed there (beyond what is mapped, our own memory, no page left), and nothing has changed.
+ */
+MUST_CHECK bool apic_base_follow(struct vcpu *vcpu, uint64_t apic_base);
 
 #endif

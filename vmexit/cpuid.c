@@ -4,15 +4,26 @@
 #include "arch/x86/insn.h"
 #include "core/caps.h"
 
-#define LEAF_HYPERVISOR	     0x40000000u
-#define LEAF_SVM	     0x8000000au
+#define LEAF_HYPERVISOR		    0x40000000u
+#define LEAF_SVM		    0x8000000au
 
-#define LEAF1_ECX_VMX	     BIT32(5)
-#define LEAF1_ECX_SMX	     BIT32(6)
-#define LEAF1_ECX_OSXSAVE    BIT32(27)
-#define LEAF1_ECX_HYPERVISOR BIT32(31)
-#define LEAF7_ECX_OSPKE	     BIT32(4)
-#define LEAF80000001_ECX_SVM BIT32(2)
+#define LEAF1_ECX_VMX		    BIT32(5)
+#define LEAF1_ECX_SMX		    BIT32(6)
+#define LEAF1_ECX_OSXSAVE	    BIT32(27)
+#define LEAF1_ECX_HYPERVISOR	    BIT32(31)
+#define LEAF7_ECX_OSPKE		    BIT32(4)
+/*
+ * They need support in the control structures, or register numbers, that are not there: FRED, MSRLIST; RDMSR and WRMSRNS
+ * with an immediate; USER_MSR, APX.
+ */
+#define LEAF7_1_EAX_HIDDEN	    (BIT32(17) | BIT32(27))
+#define LEAF7_1_ECX_HIDDEN	    BIT32(5)
+#define LEAF7_1_EDX_HIDDEN	    (BIT32(15) | BIT32(21))
+#define LEAF80000001_ECX_SVM	    BIT32(2)
+#define LEAF80000001_ECX_SKINIT	    BIT32(12)
+#define LEAF80000008_EBX_INVLPGB    BIT32(3) /* #UD in a guest unless the VMCB allows it */
+#define LEAF80000008_EAX_MAXPHYADDR UINT32_C(0xff)
+#define LEAF_MEMORY_ENCRYPTION	    0x8000001fu
 
 static uint32_t follow(uint32_t word, uint32_t bit, bool on)
 {
@@ -23,8 +34,7 @@ static uint32_t follow(uint32_t word, uint32_t bit, bool on)
 static void fix_leaf1(struct vcpu *vcpu, struct cpuid_result *r)
 {
 	r->ecx = follow(r->ecx, LEAF1_ECX_OSXSAVE, (cr4_read(vcpu) & CR4_OSXSAVE) != 0);
-	if (hv_caps.vmx)
-		r->ecx &= ~(LEAF1_ECX_VMX | LEAF1_ECX_SMX);
+	r->ecx &= ~(LEAF1_ECX_VMX | LEAF1_ECX_SMX);
 	if (hv_caps.cpuid_named)
 		r->ecx |= LEAF1_ECX_HYPERVISOR;
 }
@@ -40,23 +50,51 @@ static void name_leaf(uint32_t leaf, struct cpuid_result *r)
 	}
 }
 
+static void fix_leaf7(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_result *r)
+{
+	if (subleaf == 0) {
+		r->ecx = follow(r->ecx, LEAF7_ECX_OSPKE, (cr4_read(vcpu) & CR4_PKE) != 0);
+	} else if (subleaf == 1) {
+		r->eax &= ~LEAF7_1_EAX_HIDDEN;
+		r->ecx &= ~LEAF7_1_ECX_HIDDEN;
+		r->edx &= ~LEAF7_1_EDX_HIDDEN;
+	}
+}
+
+static void fix_extended_leaf(uint32_t leaf, struct cpuid_result *r)
+{
+	switch (leaf) {
+	case 0x80000001:
+		r->ecx &= ~(LEAF80000001_ECX_SVM | LEAF80000001_ECX_SKINIT);
+		break;
+	case 0x80000008:
+		r->ebx &= ~LEAF80000008_EBX_INVLPGB;
+		/* No more than the guest-physical map can reach. */
+		r->eax = (r->eax & ~LEAF80000008_EAX_MAXPHYADDR) | hv_caps.guest_maxphyaddr;
+		break;
+	case LEAF_SVM:
+	case LEAF_MEMORY_ENCRYPTION: /* the C-bit would be a second address of hidden memory */
+		*r = (struct cpuid_result){ 0 };
+		break;
+	default:
+		break;
+	}
+}
+
 enum exit_verdict cpuid_exit(struct vcpu *vcpu)
 {
 	uint32_t leaf = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX);
-	struct cpuid_result r = cpuid(leaf, (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX));
+	uint32_t subleaf = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
+	struct cpuid_result r = cpuid(leaf, subleaf);
 
-	if (leaf == 1) {
+	if (leaf == 1)
 		fix_leaf1(vcpu, &r);
-	} else if (leaf == 7) {
-		if ((uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX) == 0)
-			r.ecx = follow(r.ecx, LEAF7_ECX_OSPKE, (cr4_read(vcpu) & CR4_PKE) != 0);
-	} else if (leaf == 0x80000001) {
-		r.ecx &= ~LEAF80000001_ECX_SVM;
-	} else if (leaf == LEAF_SVM) {
-		r = (struct cpuid_result){ 0 };
-	} else if ((leaf & 0xffffff00) == LEAF_HYPERVISOR && hv_caps.cpuid_named) {
+	else if (leaf == 7)
+		fix_leaf7(vcpu, subleaf, &r);
+	else if (UNLIKELY(leaf >= 0x80000000))
+		fix_extended_leaf(leaf, &r);
+	else if (UNLIKELY((leaf & 0xffffff00) == LEAF_HYPERVISOR) && hv_caps.cpuid_named)
 		name_leaf(leaf, &r);
-	}
 	regs_fixed_write(&vcpu->regs, REG_RAX, r.eax);
 	regs_fixed_write(&vcpu->regs, REG_RBX, r.ebx);
 	regs_fixed_write(&vcpu->regs, REG_RCX, r.ecx);

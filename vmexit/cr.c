@@ -86,17 +86,15 @@ static bool write_cr0_emulated(struct vcpu *vcpu, uint64_t value)
 	cr0_write(vcpu, value);
 	if (((old ^ value) & (CR0_PG | CR0_WP)) != 0)
 		vendor->flush_linear(vcpu);
-	if ((~old & value & CR0_CD) != 0)
-		wbinvd(); /* the guest stops caching; the host's CD stays off */
 	if ((old & ~value & CR0_CD) != 0)
 		memtype_caching_enabled(vcpu);
 	return true;
 }
 
-/* Only VMXE is trapped, and only its setting can differ from what the guest sees: not there, so reserved. */
+/* Only bits that are reserved to the guest are trapped: setting one is the only way here. */
 static bool write_cr4_emulated(struct vcpu *vcpu, uint64_t value)
 {
-	if ((value & CR4_VMXE) != 0)
+	if ((value & (CR4_VMXE | CR4_FRED)) != 0)
 		return false;
 	cr4_write(vcpu, value);
 	vendor->flush_linear(vcpu);

@@ -66,7 +66,6 @@ enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
 	case EXIT_INTERRUPT_WINDOW:
 	case EXIT_PREEMPTION_TIMER:
 		return VERDICT_RESUME; /* what is pending is looked at before each entry */
-	case EXIT_MTRR_WRITE:
 	case EXIT_MACHINE_CHECK:
 	case EXIT_ENTRY_FAILED:
 	case EXIT_OTHER:
@@ -98,7 +97,6 @@ const char *exit_kind_name(enum exit_kind kind)
 		[EXIT_EXCEPTION] = "exception",
 		[EXIT_STEP] = "step",
 		[EXIT_TRIPLE_FAULT] = "triple fault",
-		[EXIT_MTRR_WRITE] = "MTRR write",
 		[EXIT_INTERRUPT_WINDOW] = "interrupt window",
 		[EXIT_PREEMPTION_TIMER] = "preemption timer",
 		[EXIT_EXTERNAL_INTERRUPT] = "external interrupt",

@@ -28,7 +28,6 @@ enum exit_kind {
 	EXIT_EXCEPTION,
 	EXIT_STEP, /* monitor trap flag, or the #DB of our own single step */
 	EXIT_TRIPLE_FAULT,
-	EXIT_MTRR_WRITE,
 	EXIT_INTERRUPT_WINDOW,
 	EXIT_PREEMPTION_TIMER,
 	EXIT_EXTERNAL_INTERRUPT,
@@ -46,7 +45,6 @@ enum task_switch_source { TASK_SWITCH_CALL, TASK_SWITCH_IRET, TASK_SWITCH_JMP, T
 
 struct exit_info {
 	enum exit_kind kind;
-	uint8_t insn_bytes;   /* 0: not known, the verdict decodes the instruction */
 	uint64_t raw_reason;  /* VMX exit reason, SVM EXITCODE */
 	uint64_t raw_info[2]; /* exit qualification and guest-linear address; EXITINFO1 and 2 */
 	union {

@@ -131,8 +131,9 @@ static bool matches_logical(const struct vcpu *sender, const struct vcpu *target
 	uint32_t ldr = target->apic_ldr >> 24;
 
 	if (apic_mode(sender->apic_base) == APIC_X2APIC)
-		return destination >> 16 == target->apic_id >> 4 &&
-		       (destination & BIT32(target->apic_id & 15)) != 0;
+		return destination == 0xffffffff ||
+		       (destination >> 16 == target->apic_id >> 4 &&
+			(destination & BIT32(target->apic_id & 15)) != 0);
 	if (destination == 0xff)
 		return true;
 	if (target->apic_dfr >> 28 == 0xf) /* flat model */

@@ -8,6 +8,7 @@
 #include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "core/log.h"
+#include "core/panic.h"
 #include "core/vendor.h"
 #include "vmexit/apic_access.h"
 #include "vmexit/init_sipi.h"
@@ -68,15 +69,26 @@ static bool write_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 static bool write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (!wrmsr_safe(msr, value))
+	uint64_t old = rdmsr(msr);
+	bool ok;
+
+	if (value == old)
+		return true;
+	/* Followed first: from the write on, kicks need the page where it is. */
+	if ((value & APIC_BASE_ADDRESS) >> hv_caps.maxphyaddr != 0 ||
+	    !apic_base_follow(vcpu, value))
 		return false;
-	apic_base_changed(vcpu, rdmsr(msr));
-	return true;
+	ok = wrmsr_safe(msr, value);
+	HV_ASSERT(apic_base_follow(vcpu, rdmsr(msr)));
+	return ok;
 }
+
+/* SDM: "Interrupt Command Register (ICR) in x2APIC mode"; there is no delivery status. */
+#define X2APIC_ICR_RESERVED (BITS64(31, 20) | BITS64(17, 16) | BITS64(13, 12))
 
 static bool write_x2apic_icr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (apic_mode(vcpu->apic_base) != APIC_X2APIC)
+	if (apic_mode(vcpu->apic_base) != APIC_X2APIC || (value & X2APIC_ICR_RESERVED) != 0)
 		return false;
 	return !icr_write_trapped(vcpu, value) || wrmsr_safe(msr, value);
 }
@@ -132,6 +144,13 @@ static bool write_vm_cr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return (value & ~BITS64(4, 0)) == 0; /* locked: changes are ignored */
 }
 
+/* Memory encryption would give each frame a second address, also the hidden ones. */
+static bool write_syscfg(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	return (value & SYSCFG_MEMORY_ENCRYPTION) == 0 && wrmsr_safe(msr, value);
+}
+
 #define MSR_BIOS_UPDT_TRIG 0x79u
 #define MSR_PATCH_LOADER   0xc0010020u
 
@@ -154,6 +173,7 @@ static const struct msr_entry table[] = {
 	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, SCOPE_SVM, NULL, write_x2apic_icr },
 	/* SVME is ours */
 	{ MSR_EFER, MSR_EFER, SCOPE_SVM, read_efer, write_efer },
+	{ MSR_SYSCFG, MSR_SYSCFG, SCOPE_SVM, NULL, write_syscfg },
 	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, SCOPE_SVM, NULL, write_microcode },
 	{ MSR_VM_CR, MSR_VM_CR, SCOPE_SVM, read_vm_cr, write_vm_cr },
 	{ MSR_VM_HSAVE_PA, MSR_SVM_LOCK_KEY, SCOPE_SVM, read_absent, write_absent },

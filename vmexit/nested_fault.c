@@ -50,7 +50,13 @@ static enum exit_verdict touch(struct vcpu *vcpu, gpa_t gpa)
 		tdp_mmu_flushed(&vm->tdp);
 	}
 	lock_release(&vm->lock);
-	return result == TDP_TOUCH_REFUSED ? VERDICT_FATAL : VERDICT_RESUME;
+	if (result != TDP_TOUCH_REFUSED)
+		return VERDICT_RESUME;
+	if (gpa.v < vm->tdp.end)
+		return VERDICT_FATAL;
+	/* Beyond the MAXPHYADDR that the guest was shown; on a CPU of that size a reserved bit. */
+	events_raise_gp(vcpu, 0);
+	return VERDICT_RESUME;
 }
 
 enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *exit)

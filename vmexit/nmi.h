@@ -20,7 +20,7 @@ static inline void nmi_before_entry(struct vcpu *vcpu)
 {
 	atomic_store(&vcpu->in_guest, 1);
 	if (UNLIKELY(vcpu->cpu->nmi_count != vcpu->cpu->nmi_handled ||
-		     atomic_load_explicit(&vcpu->kick.reasons, memory_order_relaxed) != 0))
+		     atomic_load(&vcpu->kick.reasons) != 0))
 		nmi_act(vcpu);
 }
 

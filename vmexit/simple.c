@@ -10,7 +10,9 @@ enum exit_verdict xsetbv_exit(struct vcpu *vcpu)
 	uint64_t value = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX) |
 			 regs_fixed_read(&vcpu->regs, REG_RDX) << 32;
 
-	if (!xsetbv_safe((uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX), value)) {
+	/* APX is hidden; on AMD-V, where XSETBV does not exit, no CPU has it. */
+	if ((value & XCR0_APX) != 0 ||
+	    !xsetbv_safe((uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX), value)) {
 		events_raise_gp(vcpu, 0);
 		return VERDICT_RESUME;
 	}

@@ -10,25 +10,17 @@
 #define APIC_REG_STRIDE 16u
 #define APIC_REG_COUNT	(PAGE_BYTES / APIC_REG_STRIDE)
 
-/* Registers that a copy must not read: reading has no meaning there (EOI), or pops (none today). */
-static uint32_t read_for_copy(const struct vcpu *vcpu, uint32_t reg)
+/* What stands in for the frame during the step: of an APIC, the one register that the instruction names. */
+static void fill_scratch(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
-	return reg == APIC_EOI ? 0 : apic_read(vcpu->cpu->apic_page, reg);
-}
-
-/* What stands in for the frame during the step. */
-static void fill_scratch(struct vcpu *vcpu, enum step_kind kind)
-{
+	uint32_t reg = (uint32_t)(gpa.v & (PAGE_BYTES - 1)) & ~(APIC_REG_STRIDE - 1), value;
 	uint8_t *scratch = vcpu->vm->step_scratch;
-	uint32_t value;
 
 	__builtin_memset(scratch, kind == STEP_HIDDEN_WRITE ? 0xff : 0, PAGE_BYTES);
-	if (kind != STEP_APIC_WRITE)
+	if (kind != STEP_APIC_WRITE || reg == APIC_EOI) /* EOI cannot be read */
 		return;
-	for (uint32_t i = 0; i < APIC_REG_COUNT; i++) {
-		value = read_for_copy(vcpu, i * APIC_REG_STRIDE);
-		__builtin_memcpy(scratch + i * APIC_REG_STRIDE, &value, sizeof(value));
-	}
+	value = apic_read(vcpu->cpu->apic_page, reg);
+	__builtin_memcpy(scratch + reg, &value, sizeof(value));
 }
 
 static void open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa, bool second)
@@ -54,6 +46,11 @@ static void open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa, bool s
 
 void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
+	if (vcpu->step_kind == STEP_IRET) {
+		/* Its stack is such a frame: that step comes first, and NMIs stay blocked until the next IRET. */
+		step_abandon(vcpu);
+		vcpu->events.nmi_blocked = true;
+	}
 	if (vcpu->step_kind != STEP_NONE) {
 		open_frame(vcpu, kind, gpa, true);
 		return;
@@ -62,7 +59,7 @@ void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 		/* One view for all: if another CPU steps just now, this instruction faults again. */
 		if (!lock_try(&vcpu->vm->step_lock))
 			return;
-		fill_scratch(vcpu, kind);
+		fill_scratch(vcpu, kind, gpa);
 		open_frame(vcpu, kind, gpa, false);
 	}
 	vcpu->step_kind = (uint8_t)kind;
@@ -74,11 +71,11 @@ void step_abandon(struct vcpu *vcpu)
 {
 	if (vcpu->step_kind == STEP_NONE)
 		return;
-	vendor->set_single_step(vcpu, false);
-	if (vcpu->step_kind == STEP_IRET) {
-		/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". */
+	/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". First, as intercepts follow it. */
+	if (vcpu->step_kind == STEP_IRET)
 		vcpu->events.nmi_blocked = false;
-	} else {
+	vendor->set_single_step(vcpu, false);
+	if (vcpu->step_kind != STEP_IRET) {
 		vendor->set_tdp_root(vcpu, ptr_to_hpa(vcpu->vm->tdp.table.root));
 		lock_release(&vcpu->vm->step_lock);
 	}

@@ -27,7 +27,7 @@ static enum core_status fail(struct failure *failure, enum core_status status, c
 enum core_status svm_probe(struct hv_caps *caps, struct failure *failure)
 {
 	struct cpuid_result svm;
-	uint64_t vm_cr;
+	uint64_t vm_cr, syscfg;
 
 	if (cpuid(0x80000000, 0).eax < LEAF_SVM ||
 	    (cpuid(LEAF_EXTENDED, 0).ecx & EXTENDED_ECX_SVM) == 0)
@@ -40,7 +40,11 @@ enum core_status svm_probe(struct hv_caps *caps, struct failure *failure)
 		return fail(failure, CORE_NO_PAGING, "this CPU has no nested paging (NPT)");
 	if (svm.ebx < ASIDS_NEEDED)
 		return fail(failure, CORE_FAILED, "this CPU has too few ASIDs");
+	if (rdmsr_safe(MSR_SYSCFG, &syscfg) && (syscfg & SYSCFG_MEMORY_ENCRYPTION) != 0)
+		return fail(failure, CORE_FAILED,
+			    "memory encryption (SME) is on in the firmware: switch it off");
 	caps->vmx = false;
+	caps->traps_apic = true;
 	caps->asid_count = svm.ebx;
 	caps->nrip_save = (svm.edx & SVM_EDX_NRIP) != 0;
 	caps->vmcb_clean = (svm.edx & SVM_EDX_CLEAN) != 0;

@@ -13,7 +13,7 @@ bool svm_event_decode(uint64_t info, struct event *event)
 	if ((info & EVENT_VALID) == 0)
 		return false;
 	/* Some machines call everything an exception when the fault came late in the delivery. */
-	if (vector == VECTOR_NMI)
+	if (vector == VECTOR_NMI && type == EVENT_EXCEPTION)
 		type = EVENT_NMI;
 	else if (type == EVENT_EXCEPTION && vector >= 32)
 		type = EVENT_EXTERNAL;

@@ -4,9 +4,18 @@
 
 #include "arch/x86/cr.h"
 #include "core/caps.h"
+#include "core/startup.h"
 #include "vmexit/guest_memory.h"
 
 #define SX_INIT 1u /* error code of #SX: an INIT was redirected */
+
+/* An INIT from elsewhere, redirected: it goes the way of those that the guest sends. */
+static void note_init(struct vcpu *vcpu, struct exit_info *exit)
+{
+	startup_send_init(&vcpu->startup);
+	atomic_fetch_or(&vcpu->kick.reasons, KICK_ACTIVITY);
+	exit->kind = EXIT_KICKED;
+}
 
 static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 {
@@ -21,7 +30,7 @@ static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 	exit->exception.error_code = (uint32_t)vmcb->exit_info1;
 	exit->exception.payload = vector == VECTOR_PF ? vmcb->exit_info2 : 0;
 	if (vector == VECTOR_SX && vmcb->exit_info1 == SX_INIT)
-		exit->kind = EXIT_INIT;
+		note_init(vcpu, exit);
 	else if (svm_of(vcpu)->step)
 		svm_step_exception(vcpu, exit);
 }
@@ -48,7 +57,6 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 	exit->raw_reason = code;
 	exit->raw_info[0] = vmcb->exit_info1;
 	exit->raw_info[1] = vmcb->exit_info2;
-	exit->insn_bytes = 0;
 	switch (code) {
 	case SVM_EXIT_CPUID:
 		exit->kind = EXIT_CPUID;
@@ -60,17 +68,13 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		decode_nested_fault(vcpu, exit);
 		break;
 	case SVM_EXIT_NMI:
-		/* It is pending still: take it on the host's IDT, which counts it. */
-		svm_stgi();
-		asm volatile("nop");
-		svm_clgi();
+	case SVM_EXIT_INIT:
+		/* Pending still: the host's IDT takes it, which counts the NMI, and notes the INIT as #SX. */
+		svm_take_pending();
 		exit->kind = EXIT_KICKED;
 		break;
 	case SVM_EXIT_IRET:
 		exit->kind = EXIT_IRET;
-		break;
-	case SVM_EXIT_INIT:
-		exit->kind = EXIT_INIT;
 		break;
 	case SVM_EXIT_INVD:
 		exit->kind = EXIT_INVD;
@@ -126,18 +130,22 @@ static unsigned quick_bytes(struct vcpu *vcpu, enum exit_kind kind)
 				    (enum system_insn)system_insn[kind]);
 }
 
-/* The length without prefixes, for code that cannot be read: it executes from a ROM. */
-#define ROM_SYSTEM_BYTES  2u
-#define ROM_VMMCALL_BYTES 3u
+/*
+ * The length without prefixes, for code that cannot be read, as it executes from a ROM, or is no longer there: another
+ * CPU has changed it since.
+ */
+#define PLAIN_SYSTEM_BYTES  2u
+#define PLAIN_VMMCALL_BYTES 3u
 
 static unsigned slow_bytes(struct vcpu *vcpu, enum exit_kind kind)
 {
-	uint8_t buffer[INSN_MAX_BYTES];
+	unsigned bytes;
 
 	svm_regs_fetch_for_insn(vcpu);
-	if (guest_fetch(vcpu, buffer) == 0)
-		return kind == EXIT_HYPERCALL ? ROM_VMMCALL_BYTES : ROM_SYSTEM_BYTES;
-	return guest_system_length(vcpu, (enum system_insn)system_insn[kind]);
+	bytes = guest_system_length(vcpu, (enum system_insn)system_insn[kind]);
+	if (bytes != 0)
+		return bytes;
+	return kind == EXIT_HYPERCALL ? PLAIN_VMMCALL_BYTES : PLAIN_SYSTEM_BYTES;
 }
 
 unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)

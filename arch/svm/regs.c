@@ -4,6 +4,7 @@
 
 #include "arch/x86/cr.h"
 #include "core/panic.h"
+#include "mm/guest_copy.h"
 
 /* The VMCB packs the two groups of attribute bits; see arch/x86/segment.h for the common form. */
 static uint32_t rights_from_attributes(uint16_t attributes)
@@ -81,11 +82,13 @@ static void store_table(struct vmcb *vmcb, struct vmcb_segment *to, struct table
 	vmcb_touch(vmcb, CLEAN_DT);
 }
 
-/* PAE page-directory pointers are read from memory under nested paging (APM: "Legacy PAE Mode"). */
+/* Under nested paging the CPU reads them from memory when it needs them (APM: "Legacy PAE Mode"), and so do we. */
 static void fetch_pdptr(struct vcpu *vcpu)
 {
-	for (unsigned i = 0; i < 4; i++)
-		vcpu->regs.pdptr[i] = 0;
+	gpa_t table = { cr3_read(vcpu) & BITS64(31, 5) };
+
+	if (!guest_copy_in(vcpu->regs.pdptr, table, sizeof(vcpu->regs.pdptr)))
+		__builtin_memset(vcpu->regs.pdptr, 0, sizeof(vcpu->regs.pdptr));
 }
 
 void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)

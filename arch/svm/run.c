@@ -11,6 +11,7 @@
 #include "core/vendor.h"
 #include "vmexit/apic_access.h"
 #include "vmexit/nmi.h"
+#include "vmexit/triple_fault.h"
 
 static inline void after_vmrun(struct vmcb *vmcb)
 {
@@ -30,17 +31,15 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	after_vmrun(svm->stub_vmcb);
 	switch (svm->stub_vmcb->exit_code) {
 	case SVM_EXIT_NMI:
-		break;
 	case SVM_EXIT_INIT:
-	case SVM_EXIT_EXCEPTION_0 + VECTOR_SX:
-		return; /* an INIT from elsewhere: the CPU goes on waiting */
+		svm_take_pending();
+		break;
+	case SVM_EXIT_EXCEPTION_0 + VECTOR_SX: /* an INIT: the CPU goes on waiting */
+		break;
 	default:
 		hv_panic("cpu %u: exit %llx while waiting for a SIPI", vcpu->index,
 			 (unsigned long long)svm->stub_vmcb->exit_code);
 	}
-	svm_stgi();
-	asm volatile("nop");
-	svm_clgi();
 }
 
 static inline void enter(struct vcpu *vcpu)
@@ -54,8 +53,11 @@ static inline void enter(struct vcpu *vcpu)
 		wait_for_sipi(vcpu);
 		nmi_before_entry(vcpu);
 	}
-	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending))
+	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending)) {
+		if (vcpu->events.triple_fault)
+			triple_fault_exit(vcpu);
 		svm_events_inject(vcpu);
+	}
 	if (UNLIKELY((regs->dirty & REGS_LAZY) != 0))
 		svm_regs_store(vcpu);
 	regs->dirty = 0;
@@ -135,7 +137,7 @@ bool svm_run(struct vcpu *vcpu, struct failure *failure)
 
 	svm_clgi();
 	if (!vcpu->trial)
-		apic_base_changed(vcpu, vcpu->apic_base);
+		HV_ASSERT(apic_base_follow(vcpu, vcpu->apic_base));
 	for (;;) {
 		enter(vcpu);
 		svm_exit_decode(vcpu, &exit);

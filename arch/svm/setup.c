@@ -142,8 +142,9 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 
 	svm_set_single_step(vcpu, false);
 	vmcb->dr6 = DR6_INIT;
-	vmcb->debugctl = 0;
 	vmcb->s_cet = 0;
+	/* Without LBR virtualization the guest's is the CPU's own. */
+	(void)!wrmsr_safe(MSR_DEBUGCTL, 0);
 	vmcb->clean = 0;
 	svm_set_intercepts(vcpu);
 	svm_flush(vcpu);

@@ -59,8 +59,7 @@ void svm_step_exception(struct vcpu *vcpu, struct exit_info *exit)
 {
 	if (exit->exception.vector == VECTOR_DB) {
 		/* IRET has loaded the flags, TF among them; other instructions leave ours there. */
-		restore_tf(vcpu, vcpu->events.nmi_blocked && vcpu->step_kind != 0 &&
-					 vcpu->step_gpa.v == 0);
+		restore_tf(vcpu, vcpu->step_kind == STEP_IRET);
 		finish(vcpu);
 		exit->kind = EXIT_STEP;
 		return;

@@ -78,6 +78,14 @@ static inline void svm_clgi(void)
 	asm volatile("clgi" : : : "memory");
 }
 
+/* Let what is pending (NMI, INIT) come, on the host's IDT. */
+static inline void svm_take_pending(void)
+{
+	svm_stgi();
+	asm volatile("nop");
+	svm_clgi();
+}
+
 static inline void svm_vmsave(hpa_t vmcb)
 {
 	asm volatile("vmsave %0" : : "a"(vmcb.v) : "memory");

@@ -122,13 +122,14 @@ static bool is_in_shadow(const struct vcpu *vcpu)
 	return (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW) != 0;
 }
 
-static bool is_stepping(const struct vcpu *vcpu)
+/* TF, or RF, which covers one instruction only. */
+static bool has_debug_flags(const struct vcpu *vcpu)
 {
 	uint64_t rflags = vcpu->regs.rflags;
 
 	if (LIKELY(!regs_is_available(&vcpu->regs, REG_RFLAGS)))
 		rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	return (rflags & RFLAGS_TF) != 0;
+	return (rflags & (RFLAGS_TF | RFLAGS_RF)) != 0;
 }
 
 /* The seldom cases, one of them or all together. */
@@ -138,8 +139,10 @@ __attribute__((noinline)) static void skip_with_care(struct vcpu *vcpu, uint64_t
 	rip_write(vcpu, vmx_next_rip(rip, bytes, mode_is_64bit(vcpu)));
 	if (is_in_shadow(vcpu))
 		interrupt_shadow_write(vcpu, 0);
-	if (is_stepping(vcpu))
+	if ((rflags_read(vcpu) & RFLAGS_TF) != 0)
 		single_step(vcpu);
+	if ((rflags_read(vcpu) & RFLAGS_RF) != 0)
+		rflags_write(vcpu, rflags_read(vcpu) & ~RFLAGS_RF);
 }
 
 void vmx_skip_instruction(struct vcpu *vcpu)
@@ -151,7 +154,7 @@ void vmx_skip_instruction(struct vcpu *vcpu)
 	if (LIKELY(bytes == 0))
 		bytes = vmcs_read32(VMCS_EXIT_INSN_BYTES);
 	next = rip + bytes;
-	if (UNLIKELY((next ^ rip) >> 32 != 0 || is_in_shadow(vcpu) || is_stepping(vcpu))) {
+	if (UNLIKELY((next ^ rip) >> 32 != 0 || is_in_shadow(vcpu) || has_debug_flags(vcpu))) {
 		skip_with_care(vcpu, rip, bytes);
 		return;
 	}

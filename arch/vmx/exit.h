@@ -16,7 +16,6 @@ void vmx_exit_decode_rest(struct vcpu *vcpu, struct exit_info *exit);
 static inline void vmx_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 {
 	exit->raw_reason = vmcs_read32(VMCS_EXIT_REASON);
-	exit->insn_bytes = 0;
 	exit->raw_info[0] = 0;
 	exit->raw_info[1] = 0;
 	exit->kind = EXIT_CPUID;

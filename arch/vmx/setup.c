@@ -148,9 +148,10 @@ static void init_host(struct vcpu *vcpu)
 	vmcs_write(VMCS_HOST_CR4, read_cr4());
 	vmcs_write64(VMCS_HOST_EFER, rdmsr(MSR_EFER));
 	vmcs_write64(VMCS_HOST_PAT, rdmsr(MSR_PAT));
-	vmcs_write32(VMCS_HOST_SYSENTER_CS, 0);
-	vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
-	vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
+	/* Unused by the host: what the firmware has, which runs on after the trial. */
+	vmcs_write32(VMCS_HOST_SYSENTER_CS, (uint32_t)rdmsr(MSR_SYSENTER_CS));
+	vmcs_write(VMCS_HOST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
+	vmcs_write(VMCS_HOST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
 	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
 	if (has(vmx, VMX_WORD_EXIT, EXIT_LOAD_CET)) {
 		vmcs_write(VMCS_HOST_S_CET, 0);
@@ -238,7 +239,8 @@ void vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->eptp = main_eptp(vcpu);
 	vmx->vpid = has(vmx, VMX_WORD_SECONDARY, SECONDARY_VPID) ? (uint16_t)(vcpu->index + 1) : 0;
 	vmx->cr0_mask = CR0_NE | CR0_NW | CR0_CD | (vmx->cr0_fixed0 & ~(CR0_PE | CR0_PG));
-	vmx->cr4_mask = CR4_VMXE | vmx->cr4_fixed0;
+	/* FRED would need event data that is not handled: reserved to the guest, as CPUID says. */
+	vmx->cr4_mask = CR4_VMXE | CR4_FRED | vmx->cr4_fixed0;
 	vmx->launched = false;
 	vmx->stepping = false;
 	vmx->injected.valid = false;
@@ -269,6 +271,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, 0);
 	}
 	write_dr6(DR6_INIT);
+	vmx_flush_linear(vcpu);
 }
 
 void vmx_activity_changed(struct vcpu *vcpu)
@@ -329,7 +332,10 @@ void vmx_flush_linear(struct vcpu *vcpu)
 	vmx_flush_tdp(vcpu);
 }
 
-/* Interrupts that come meanwhile exit and stay pending: the step gives way to them. */
+/*
+ * Interrupts that come meanwhile exit and stay pending: the step gives way to them. Only where the guest could take them:
+ * otherwise a pending one would make it exit for ever (the exit does not look at RFLAGS.IF).
+ */
 void vmx_set_single_step(struct vcpu *vcpu, bool on)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -339,7 +345,9 @@ void vmx_set_single_step(struct vcpu *vcpu, bool on)
 	if (vmx->stepping == on)
 		return;
 	vmx->stepping = on;
-	*pin ^= PIN_EXTERNAL_INTERRUPT_EXITING;
+	*pin &= ~PIN_EXTERNAL_INTERRUPT_EXITING;
+	if (on && (rflags_read(vcpu) & RFLAGS_IF) != 0 && interrupt_shadow_read(vcpu) == 0)
+		*pin |= PIN_EXTERNAL_INTERRUPT_EXITING;
 	*primary ^= PRIMARY_MONITOR_TRAP_FLAG;
 	vmcs_write32(VMCS_PIN_CONTROLS, *pin);
 	vmcs_write32(VMCS_PRIMARY_CONTROLS, *primary);

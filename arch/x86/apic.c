@@ -62,6 +62,16 @@ static uint32_t isr_read(bool x2apic, volatile uint8_t *page, unsigned word)
 	return apic_read(page, APIC_ISR + 16 * word);
 }
 
+/* Number of the last LVT entry; the one for CMCI is the seventh. */
+#define LVT_CMCI_INDEX 6u
+static uint32_t last_lvt(bool x2apic, volatile uint8_t *page)
+{
+	uint32_t version = x2apic ? (uint32_t)rdmsr(MSR_X2APIC_BASE + (APIC_VERSION >> 4))
+				  : apic_read(page, APIC_VERSION);
+
+	return version >> 16 & 0xff;
+}
+
 void apic_reset(uint64_t apic_base, volatile uint8_t *page)
 {
 	static const uint16_t lvt[] = { APIC_LVT_TIMER, APIC_LVT_THERMAL, APIC_LVT_PERF,
@@ -72,6 +82,8 @@ void apic_reset(uint64_t apic_base, volatile uint8_t *page)
 		return;
 	for (unsigned i = 0; i < ARRAY_COUNT(lvt); i++)
 		reset_write(x2apic, page, lvt[i], APIC_LVT_MASKED);
+	if (last_lvt(x2apic, page) >= LVT_CMCI_INDEX)
+		reset_write(x2apic, page, APIC_LVT_CMCI, APIC_LVT_MASKED);
 	reset_write(x2apic, page, APIC_TIMER_INITIAL, 0);
 	reset_write(x2apic, page, APIC_TIMER_DIVIDE, 0);
 	reset_write(x2apic, page, APIC_TPR, 0);

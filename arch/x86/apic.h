@@ -10,6 +10,7 @@
 #include "arch/x86/msr.h"
 
 #define APIC_ID		     0x20u
+#define APIC_VERSION	     0x30u
 #define APIC_TPR	     0x80u
 #define APIC_EOI	     0xb0u
 #define APIC_LDR	     0xd0u

@@ -82,6 +82,7 @@
 
 #define XCR0_X87       BIT64(0)
 #define XCR0_SSE       BIT64(1)
+#define XCR0_APX       BIT64(19)
 
 /* SDM: "Exception and Interrupt Vectors". */
 enum exception_vector {

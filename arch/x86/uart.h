@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whether anything answers; port 0 is none. */
+bool uart_is_there(uint16_t port);
+
 /* Set 8 data bits, no parity, one stop bit and the baud rate; interrupts of the UART stay as they are. */
 void uart_init(uint16_t port, uint32_t baud);
 

@@ -2,7 +2,7 @@
 """Ways to start Linux, bare and under Solovisor, as the files of an EFI system partition."""
 import os
 
-from emulator import (BOCHS_CMDLINE, BUILD, INITRAMFS, KERNEL_CLOUD, KERNEL_GENERIC, SHELL,
+from emulator import (BOCHS_CMDLINE, BUILD, INITRAMFS, KERNEL_CLOUD, SHELL,
                       SOLOVISOR, Esp)
 
 BOOT = "/EFI/BOOT/BOOTX64.EFI"
@@ -52,7 +52,7 @@ def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,power
     """
     esp = Esp()
     arguments = kernel_command_line(emulator, do, cmdline, work)
-    kernel = kernel or (KERNEL_GENERIC if emulator == "bochs" else KERNEL_CLOUD)
+    kernel = kernel or KERNEL_CLOUD
     esp.file("/vmlinuz.efi", kernel).file("/initrd.cpio", INITRAMFS)
     if host:
         program = BOOT if starter == "direct" else PROGRAM

@@ -7,7 +7,7 @@ from emulator import KERNEL_CLOUD, KERNEL_GENERIC
 full = pytest.mark.full
 
 
-# Debian's cloud kernel is packed with LZ4, which takes seconds; the generic one's XZ most of a minute.
+# Debian's cloud kernel is packed with LZ4, which takes seconds; the generic one's XZ a minute.
 @pytest.mark.seconds(80)
 @pytest.mark.parametrize("vendor,cpus,host,starter,kernel", [
     ("vtx", 2, "next", "launch", "cloud"),

@@ -94,11 +94,11 @@ def test_instructions(vm, where, cpus, shown):
 @pytest.mark.seconds(20)
 @pytest.mark.parametrize("where,cpus,arguments", [
     ("qemu", 2, "rounds 100"), ("qemu", 2, "x2apic rounds 100"), ("qemu", 4, "rounds 5"),
-    ("vtx", 2, "rounds 10 patient"),
+    ("vtx", 2, "rounds 10 patient lossy"),
     pytest.param("qemu", 4, "rounds 100", marks=full),
     pytest.param("qemu", 4, "x2apic rounds 100", marks=full),
-    pytest.param("vtx", 2, "x2apic rounds 100 patient", marks=full),
-    pytest.param("vtx", 4, "rounds 20 patient", marks=full)])
+    pytest.param("vtx", 2, "x2apic rounds 100 patient lossy", marks=full),
+    pytest.param("vtx", 4, "rounds 20 patient lossy", marks=full)])
 def test_startup(vm, where, cpus, arguments):
     """INIT and SIPI, out of whatever the CPU is doing, each SIPI starting it once."""
     run(vm, where, cpus, "startup", arguments)

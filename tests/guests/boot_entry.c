@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes boot entries as efibootmgr does, then resets: Boot0090 and following, one for each line of
- * \entries.txt, "\path arguments", in this order before all others in BootOrder.  The device path is
- * the short one that begins with the partition, the load options are the arguments alone.
+ * Writes boot entries as efibootmgr does, then resets: Boot0090 and following, one for each line
+ * of \entries.txt, "\path arguments", in this order before all others in BootOrder.  The device
+ * path is the short one that begins with the partition, the load options are the arguments alone.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -39,7 +39,7 @@ static EFI_STATUS set_variable(CHAR16 *name, void *data, UINTN bytes)
 			       bytes, data);
 }
 
-/* The part of the path that begins with the partition: it finds the disk wherever it is plugged in. */
+/* The part that begins with the partition: it finds the disk wherever it is plugged in. */
 static EFI_DEVICE_PATH *short_path(CHAR16 *file)
 {
 	EFI_DEVICE_PATH *path = FileDevicePath(this_device, file), *node;

@@ -69,7 +69,7 @@ static void find_area(void)
 		look_at((const void *)(map + i * entry_bytes), top);
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading --- */
 
 static void check_reads(void)
 {
@@ -92,7 +92,7 @@ static void check_reads(void)
 	probe_check(!bad, "read-sse", "%lu", bad);
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing --- */
 
 struct target {
 	volatile uint8_t *at;
@@ -292,7 +292,7 @@ static void check_border(void)
 	*before = old;
 }
 
-/* --- executing: 0xff 0xff is no instruction ----------------------------------------------------- */
+/* --- executing: 0xff 0xff is no instruction --- */
 
 static void execute(void *argument)
 {
@@ -314,7 +314,7 @@ static void check_executing(void)
 	}
 }
 
-/* --- all CPUs at once --------------------------------------------------------------------------- */
+/* --- all CPUs at once --- */
 
 static uint32_t bad_reads, waiting;
 

@@ -22,7 +22,7 @@ enum { MSR_FEATURE_CONTROL = 0x3a, MSR_VMX_BASIC = 0x480 };
 
 static bool is_bare, is_hidden, is_lax, is_amd;
 
-/* --- CPUID -------------------------------------------------------------------------------------- */
+/* --- CPUID --- */
 
 static bool name_is(const uint32_t regs[4], const char *name)
 {
@@ -57,7 +57,7 @@ static void check_cpuid(void)
 		    "0x%x", regs[1]);
 }
 
-/* --- the same instruction in other clothes ------------------------------------------------------ */
+/* --- the same instruction in other clothes --- */
 
 static uint8_t *code;
 
@@ -138,7 +138,7 @@ static void check_forms(void)
 	probe_check(probe_faults(try_cpuid, place(&locked, 64), VECTOR_UD), "cpuid-lock", "");
 }
 
-/* --- instructions that are not there ------------------------------------------------------------ */
+/* --- instructions that are not there --- */
 
 static const struct form absent_forms[] = {
 	{ "vmxon", { 0xf3, 0x0f, 0xc7, 0x34, 0x24 }, 5 },
@@ -184,7 +184,7 @@ static void check_absent(void)
 	}
 }
 
-/* --- the hypercall ------------------------------------------------------------------------------ */
+/* --- the hypercall --- */
 
 static uint64_t call_result;
 
@@ -211,7 +211,7 @@ static void check_hypercall(void)
 	probe_check(probe_faults(call_presence, &rax, VECTOR_UD), "hypercall-other", "");
 }
 
-/* --- model-specific registers ------------------------------------------------------------------- */
+/* --- model-specific registers --- */
 
 struct msr {
 	uint32_t index;
@@ -287,7 +287,7 @@ static void check_hidden_msrs(void)
 		probe_check((msr.value & 7) == 1, "feature-control", "0x%lx", msr.value);
 }
 
-/* --- CR4, XCR0, INVD ---------------------------------------------------------------------------- */
+/* --- CR4, XCR0, INVD --- */
 
 static void set_cr4(void *argument)
 {
@@ -369,7 +369,7 @@ static void check_registers(void)
 	probe_check(probe_try(run_invd, &word, NULL) && word == 1234, "invd", "%lu", word);
 }
 
-/* --- single steps: the trap comes right after the instruction ----------------------------------- */
+/* --- single steps: the trap comes right after the instruction --- */
 
 #define STEP(name, instruction, ...)                                                               \
 	static void name(uint64_t *next)                                                           \
@@ -454,7 +454,7 @@ static void check_steps(void)
 	}
 }
 
-/* --- interrupts --------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 /* STI holds an interrupt back for one instruction, also for one that exits. */
 static void check_shadow(void)

@@ -3,9 +3,10 @@
  * The other CPUs started by INIT and SIPI over and over, without the pauses that real ones want,
  * out of whatever they are doing.
  *
- *   startup.efi [rounds N] [x2apic] [patient]
+ *   startup.efi [rounds N] [x2apic] [patient] [lossy]
  *
  * patient: with the usual pauses; on VT-x, as bare, a SIPI that follows its INIT at once is lost.
+ * lossy: Bochs, which drops an INIT that comes while the CPU is in VMX root operation.
  */
 #include "tests/guests/lib/probe.h"
 
@@ -15,7 +16,7 @@ enum { APIC_BASE_X2APIC = 0x400, JOIN_MS = 20000 };
 static const struct probe_startup at_once = { 0, 0, 2 }, once = { 0, 0, 1 }, many = { 0, 0, 9 };
 static const struct probe_startup *startups[] = { &at_once, &once, &many };
 
-static bool is_patient, use_x2apic;
+static bool is_patient, is_lossy, use_x2apic;
 static uint64_t hidden_page;
 static uint32_t began;
 
@@ -24,7 +25,7 @@ static void say_began(void)
 	__atomic_add_fetch(&began, 1, __ATOMIC_SEQ_CST);
 }
 
-/* --- what a CPU can be doing when the INIT comes ------------------------------------------------ */
+/* --- what a CPU can be doing when the INIT comes --- */
 
 static void do_nothing(void *argument)
 {
@@ -77,10 +78,11 @@ static void step_much(void *argument)
 static const struct {
 	const char *name;
 	probe_function function;
+	bool exits;
 } deeds[] = {
-	{ "start", do_nothing },	  { "start-spinning", spin },
-	{ "start-halted", halt_forever }, { "start-exiting", exit_much },
-	{ "start-apic", write_apic },	  { "start-stepping", step_much },
+	{ "start", do_nothing, false },		 { "start-spinning", spin, false },
+	{ "start-halted", halt_forever, false }, { "start-exiting", exit_much, true },
+	{ "start-apic", write_apic, false },	 { "start-stepping", step_much, true },
 };
 
 static bool wait_until_began(uint32_t count)
@@ -110,7 +112,7 @@ static bool start_all(probe_function function, uint32_t round)
 
 static void check_deed(uint32_t which, uint32_t rounds)
 {
-	uint64_t before[PROBE_CPUS_MAX];
+	uint64_t before[PROBE_CPUS_MAX] = { 0 };
 	uint32_t round = 0;
 	bool good = true;
 
@@ -126,7 +128,7 @@ static void check_deed(uint32_t which, uint32_t rounds)
 		    probe_entries(1) - before[1]);
 }
 
-/* --- SIPIs that must not start anything --------------------------------------------------------- */
+/* --- SIPIs that must not start anything --- */
 
 static void check_ignored(void)
 {
@@ -142,7 +144,7 @@ static void check_ignored(void)
 		    probe_entries(1) - before);
 }
 
-/* --- x2APIC ------------------------------------------------------------------------------------- */
+/* --- x2APIC --- */
 
 static void enter_x2apic(void *argument)
 {
@@ -208,13 +210,16 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	const uint32_t rounds = (uint32_t)probe_number(options, "rounds", 100);
 
 	is_patient = probe_has_word(options, "patient");
+	is_lossy = probe_has_word(options, "lossy");
 	use_x2apic = probe_has_word(options, "x2apic");
 	find_hidden_page();
 	probe_print("PROBE: hidden page 0x%lx\n", hidden_page);
 	if (use_x2apic && probe_check(has_x2apic(), "x2apic", ""))
 		check_x2apic();
-	for (uint32_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++)
-		check_deed(i, rounds);
+	for (uint32_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++) {
+		if (!is_lossy || !deeds[i].exits)
+			check_deed(i, rounds);
+	}
 	check_ignored();
 	return probe_end();
 }

@@ -79,7 +79,7 @@ GENERAL_REGS_ONLY void probe_exception(struct probe_frame *frame)
 bool probe_try(probe_function function, void *argument, struct probe_fault *fault)
 {
 	struct probe_cpu *cpu = probe_this_cpu();
-	struct probe_fault *outer = cpu->fault, none;
+	struct probe_fault *outer = cpu->fault, none = { .happened = false };
 	bool good;
 
 	fault = fault ? fault : &none;

@@ -27,7 +27,7 @@ enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14, VECTOR_PROBE = 32, VECTOR
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
-/* --- from beginning to end: probe.c ------------------------------------------------------------- */
+/* --- from beginning to end: probe.c --- */
 
 /* Returns the program's load options after its name. */
 const char *probe_begin(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
@@ -40,13 +40,13 @@ void probe_stall(UINTN microseconds);
 bool probe_has_word(const char *options, const char *word);
 uint64_t probe_number(const char *options, const char *word, uint64_t otherwise);
 
-/* --- the serial line: print.c ------------------------------------------------------------------- */
+/* --- the serial line: print.c --- */
 
 /* %s %c %u %x %lu %lx; a whole call is one piece whatever other CPUs print. */
 void probe_print(const char *format, ...);
 void probe_vprint(const char *format, va_list arguments);
 
-/* --- exceptions: exception.c, entry.asm --------------------------------------------------------- */
+/* --- exceptions: exception.c, entry.asm --- */
 
 struct probe_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
@@ -92,7 +92,7 @@ bool probe_faults(probe_function function, void *argument, uint32_t vector);
 void probe_exceptions_load(struct probe_cpu *cpu);
 void probe_exceptions_restore(void);
 
-/* --- other CPUs: start.c, entry.asm ------------------------------------------------------------- */
+/* --- other CPUs: start.c, entry.asm --- */
 
 struct probe_startup {
 	uint32_t init_us; /* between INIT and the first SIPI */
@@ -117,7 +117,7 @@ uint64_t probe_apic_base(void);
 uint32_t probe_apic_read(uint32_t offset);
 void probe_apic_write(uint32_t offset, uint32_t value);
 
-/* --- instructions ------------------------------------------------------------------------------- */
+/* --- instructions --- */
 
 static inline uint64_t probe_rdmsr(uint32_t msr)
 {

@@ -122,8 +122,7 @@ def test_hanging_cpu(vm, cpus):
 @pytest.mark.seconds(20)
 @pytest.mark.parametrize("vendor,cpus,where", [
     ("vtx", 2, ""), ("svm", 1, ""), pytest.param("vtx", 2, "-other", marks=pytest.mark.full),
-    pytest.param("vtx", 1, "", marks=pytest.mark.full),
-    pytest.param("svm", 2, "-other", marks=pytest.mark.full)])
+    pytest.param("vtx", 1, "", marks=pytest.mark.full)])
 def test_locked_off(vm, vendor, cpus, where):
     """IA32_FEATURE_CONTROL without VMX, VM_CR with SVMDIS, both locked."""
     word = {"vtx": "lock-vmx", "svm": "lock-svm"}[vendor] + where
@@ -134,6 +133,6 @@ def test_locked_off(vm, vendor, cpus, where):
     machine = vm.bochs(esp, vendor=vendor, cpus=cpus, timeout=200)
     machine.expect(rf"SPOIL: {word}: Success", 120)
     for _ in range(2):
-        machine.expect(rf"solovisor: CPU {1 if where else 0}: .*locked", 30)
+        machine.expect(r"solovisor: .*(locked|switched) off", 30)
         machine.expect(r"LAUNCH: \S+: Unsupported", 10)
     machine.wait_end(30)

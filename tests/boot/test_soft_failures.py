@@ -133,6 +133,6 @@ def test_locked_off(vm, vendor, cpus, where):
     machine = vm.bochs(esp, vendor=vendor, cpus=cpus, timeout=200)
     machine.expect(rf"SPOIL: {word}: Success", 120)
     for _ in range(2):
-        machine.expect(r"solovisor: .*(locked|switched) off", 30)
+        machine.expect(r"solovisor: .*(locked VMX|switched) off", 30)
         machine.expect(r"LAUNCH: \S+: Unsupported", 10)
     machine.wait_end(30)

@@ -2,6 +2,7 @@
 /* The run loop: enter, decode, decide, act, resume. The host runs with GIF = 0 from the first entry on. */
 #include "arch/svm/svm.h"
 
+#include "arch/svm/mend.h"
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/msr.h"
@@ -10,6 +11,7 @@
 #include "core/panic.h"
 #include "core/vendor.h"
 #include "vmexit/apic_access.h"
+#include "vmexit/guest_memory.h"
 #include "vmexit/nmi.h"
 #include "vmexit/triple_fault.h"
 
@@ -131,6 +133,24 @@ static bool end_trial(struct vcpu *vcpu, const struct exit_info *exit, struct fa
 	return false;
 }
 
+/*
+ * VMEXIT_INVALID that is the guest's doing, not ours. QEMU reports it also for a MOV to a control register with reserved
+ * bits, in place of the #GP that it is.
+ */
+static bool is_answered(struct vcpu *vcpu)
+{
+	struct cr_operands operands;
+	struct insn insn;
+
+	if (svm_mend(svm_of(vcpu)->vmcb, svm_cr4_allowed()))
+		return true;
+	if (!guest_fetch_insn(vcpu, &insn) || !decode_cr_access(&insn, &operands) ||
+	    operands.operation != CR_OPERATION_WRITE)
+		return false;
+	events_raise_gp(vcpu, 0);
+	return true;
+}
+
 bool svm_run(struct vcpu *vcpu, struct failure *failure)
 {
 	struct exit_info exit;
@@ -143,6 +163,8 @@ bool svm_run(struct vcpu *vcpu, struct failure *failure)
 		svm_exit_decode(vcpu, &exit);
 		if (UNLIKELY(vcpu->trial))
 			return end_trial(vcpu, &exit, failure);
+		if (UNLIKELY(exit.kind == EXIT_ENTRY_FAILED) && is_answered(vcpu))
+			continue;
 		apply(vcpu, &exit, vmexit_handle(vcpu, &exit));
 	}
 }

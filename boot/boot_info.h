@@ -15,16 +15,22 @@
 
 #include <stdint.h>
 
-#define CORE_VIRT_BASE	    0xffffffff80000000ull
-#define CORE_IMAGE_MAX	    0x200000ull		  /* the image takes at most one 2 MiB page */
-#define BOOT_INFO_MAGIC	    0x4f464e4956534c53ull /* "SLSVINFO" */
-#define BOOT_MAX_CPUS	    256u
-#define BOOT_MAX_RANGES	    512u
-#define BOOT_ERROR_CHARS    160u
+#define CORE_VIRT_BASE	     0xffffffff80000000ull
+#define CORE_IMAGE_MAX	     0x200000ull	   /* the image takes at most one 2 MiB page */
+#define BOOT_INFO_MAGIC	     0x4f464e4956534c53ull /* "SLSVINFO" */
+#define BOOT_MAX_CPUS	     256u
+#define BOOT_MAX_RANGES	     512u
+#define BOOT_ERROR_CHARS     160u
 
 /* The memory that the core needs: fixed part and part for each CPU (see core/start.c, which checks it). */
-#define CORE_MEMORY_BASE    0x300000ull
-#define CORE_MEMORY_PER_CPU 0x20000ull
+#define CORE_MEMORY_BASE     0x300000ull
+#define CORE_MEMORY_PER_CPU  0x20000ull
+
+/*
+ * A hypercall (RAX, CPL 0) for the loader once it is a guest: what the log still holds goes out before this returns, so
+ * that the lines of start-up are not cut up by the guest's on the same UART. An exit itself never waits for it.
+ */
+#define BOOT_HYPERCALL_DRAIN 0x534f4c4f5644524eull /* "SOLOVDRN" */
 
 /* First argument of the core's entry point. */
 enum core_request {
@@ -108,7 +114,7 @@ struct boot_info {
 	uint32_t cpuid_named; /* 1: leaf 0x40000000 shows SolovisorHV */
 
 	uint32_t range_count;
-	uint32_t pad;
+	uint32_t uses_vmmcall; /* set by CORE_PREPARE: VMMCALL is the hypercall, else VMCALL */
 	struct boot_range ranges[BOOT_MAX_RANGES];
 
 	/* From ACPI, copied because an OS may reuse the tables' memory; 0 where there is none. */

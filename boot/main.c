@@ -29,6 +29,17 @@ static EFI_STATUS main_enter(struct boot_info *info)
 	return status;
 }
 
+/* The hypervisor's first lines, before ours and the guest's come in between. */
+static void main_drain_log(const struct boot_info *info)
+{
+	uint64_t call = BOOT_HYPERCALL_DRAIN;
+
+	if (info->uses_vmmcall)
+		__asm__ volatile("vmmcall" : "+a"(call) : : "memory");
+	else
+		__asm__ volatile("vmcall" : "+a"(call) : : "memory");
+}
+
 /* From bare to virtualized, or back to bare. */
 static EFI_STATUS main_virtualize(const struct config *config)
 {
@@ -49,10 +60,12 @@ static EFI_STATUS main_virtualize(const struct config *config)
 		else
 			place_release_tables(info);
 	}
-	if (!EFI_ERROR(status))
+	if (!EFI_ERROR(status)) {
+		main_drain_log(info);
 		report_title("Solovisor %s: %u CPU%s, %lu KiB at 0x%lx", SOLOVISOR_VERSION,
 			     cpu_count, cpu_count == 1 ? "" : "s", info->hv_bytes / 1024,
 			     info->hv_base);
+	}
 	firmware_free(info, sizeof(*info));
 	return status;
 }

@@ -221,6 +221,7 @@ static enum core_status prepare(struct boot_info *info)
 	    !create_cpus(info))
 		return fail(info, CORE_NO_MEMORY,
 			    "the memory reserved for the hypervisor is too small");
+	info->uses_vmmcall = !hv_caps.vmx;
 	report(info);
 	return CORE_OK;
 }

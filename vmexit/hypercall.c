@@ -2,11 +2,24 @@
 #include "vmexit/hypercall.h"
 
 #include "core/caps.h"
+#include "core/log.h"
+
+#define DRAIN_POLLS 20000000u
 
 static bool presence(struct vcpu *vcpu, uint64_t *result)
 {
 	*result = HYPERCALL_VERSION;
 	return cpl_read(vcpu) == 0;
+}
+
+/* The only exit that waits for the UART, and only for as long as a ring full of lines takes at 9600 baud. */
+static bool drain(struct vcpu *vcpu, uint64_t *result)
+{
+	*result = 0;
+	if (cpl_read(vcpu) != 0)
+		return false;
+	log_drain(DRAIN_POLLS);
+	return true;
 }
 
 /* The others go on counting meanwhile: each count is one load, the sum is of no one moment. */
@@ -32,6 +45,9 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 	switch (regs_fixed_read(&vcpu->regs, REG_RAX)) {
 	case HYPERCALL_PRESENCE:
 		known = presence(vcpu, &result);
+		break;
+	case BOOT_HYPERCALL_DRAIN:
+		known = drain(vcpu, &result);
 		break;
 	case HYPERCALL_STATISTICS:
 		known = statistics(vcpu, &result);

@@ -22,12 +22,12 @@
 
 /* Where things are in a slot; a guard page lies below each stack. */
 #define SLOT_STACK		 PAGE_BYTES
-#define SLOT_IST(n)		 (SLOT_STACK + CPU_STACK_BYTES + PAGE_BYTES + ((n)-1) * 2 * PAGE_BYTES)
+#define SLOT_IST(n)		 (SLOT_STACK + CPU_STACK_BYTES + PAGE_BYTES + (uint64_t)((n)-1) * 2 * PAGE_BYTES)
 #define SLOT_CPU		 (SLOT_IST(3) + 2 * PAGE_BYTES)
 
 struct cpu_page {
 	struct cpu cpu;
-	struct vcpu vcpu __attribute__((aligned(64)));
+	struct vcpu vcpu;
 };
 
 _Static_assert(sizeof(struct cpu_page) <= 2 * PAGE_BYTES,

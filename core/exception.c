@@ -25,7 +25,7 @@ static struct {
 /* SDM: "64-Bit Mode IDT". */
 static void set_gate(unsigned vector, unsigned ist)
 {
-	uint64_t address = (uint64_t)exception_stubs + vector * STUB_BYTES;
+	uint64_t address = (uint64_t)exception_stubs + (uint64_t)vector * STUB_BYTES;
 
 	idt[vector][0] = (address & 0xffff) | (uint64_t)HOST_CS << 16 | (uint64_t)ist << 32 |
 			 GATE_INTERRUPT << 32 | field_get(BITS64(31, 16), address) << 48;

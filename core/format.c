@@ -59,14 +59,15 @@ static void put_number(struct sink *sink, const struct spec *spec, uint64_t valu
 	put_text(sink, spec, digits + at, sizeof(digits) - at);
 }
 
-static uint64_t take_unsigned(va_list *arguments, unsigned longs)
+static uint64_t take_unsigned(struct format_arguments *arguments, unsigned longs)
 {
-	return longs != 0 ? va_arg(*arguments, unsigned long long) : va_arg(*arguments, unsigned);
+	return longs != 0 ? va_arg(arguments->list, unsigned long long)
+			  : va_arg(arguments->list, unsigned);
 }
 
-static int64_t take_signed(va_list *arguments, unsigned longs)
+static int64_t take_signed(struct format_arguments *arguments, unsigned longs)
 {
-	return longs != 0 ? va_arg(*arguments, long long) : va_arg(*arguments, int);
+	return longs != 0 ? va_arg(arguments->list, long long) : va_arg(arguments->list, int);
 }
 
 static const char *parse_spec(const char *format, struct spec *spec)
@@ -98,7 +99,7 @@ static void put_string(struct sink *sink, const struct spec *spec, const char *t
 }
 
 static void put_argument(struct sink *sink, const struct spec *spec, char conversion,
-			 va_list *arguments)
+			 struct format_arguments *arguments)
 {
 	int64_t number;
 	char c;
@@ -116,10 +117,10 @@ static void put_argument(struct sink *sink, const struct spec *spec, char conver
 		put_number(sink, spec, take_unsigned(arguments, spec->longs), 16, false);
 		break;
 	case 's':
-		put_string(sink, spec, va_arg(*arguments, const char *));
+		put_string(sink, spec, va_arg(arguments->list, const char *));
 		break;
 	case 'c':
-		c = (char)va_arg(*arguments, int);
+		c = (char)va_arg(arguments->list, int);
 		put_text(sink, spec, &c, 1);
 		break;
 	default:
@@ -128,12 +129,11 @@ static void put_argument(struct sink *sink, const struct spec *spec, char conver
 	}
 }
 
-size_t format_string_v(char *buffer, size_t bytes, const char *format, va_list arguments)
+size_t format_string_v(char *buffer, size_t bytes, const char *format,
+		       struct format_arguments *arguments)
 {
 	struct sink sink = { buffer, bytes, 0 };
-	va_list copy;
 
-	va_copy(copy, arguments);
 	for (; *format != '\0'; format++) {
 		struct spec spec = { 0 };
 
@@ -144,9 +144,8 @@ size_t format_string_v(char *buffer, size_t bytes, const char *format, va_list a
 		format = parse_spec(format + 1, &spec);
 		if (*format == '\0')
 			break;
-		put_argument(&sink, &spec, *format, &copy);
+		put_argument(&sink, &spec, *format, arguments);
 	}
-	va_end(copy);
 	if (bytes > 0)
 		buffer[sink.used] = '\0';
 	return sink.used;
@@ -154,11 +153,11 @@ size_t format_string_v(char *buffer, size_t bytes, const char *format, va_list a
 
 size_t format_string(char *buffer, size_t bytes, const char *format, ...)
 {
-	va_list arguments;
+	struct format_arguments arguments;
 	size_t used;
 
-	va_start(arguments, format);
-	used = format_string_v(buffer, bytes, format, arguments);
-	va_end(arguments);
+	va_start(arguments.list, format);
+	used = format_string_v(buffer, bytes, format, &arguments);
+	va_end(arguments.list);
 	return used;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/log.h"
 
-#include <stdarg.h>
-
 #include "arch/x86/insn.h"
 #include "arch/x86/uart.h"
 #include "core/format.h"
@@ -88,15 +86,15 @@ void log_drain(uint32_t polls)
 void log_write(enum boot_log_level level, const char *format, ...)
 {
 	char line[LINE_BYTES];
-	va_list arguments;
+	struct format_arguments arguments;
 	uint32_t used;
 
 	if (level > log_state.level)
 		return;
 	used = (uint32_t)format_string(line, sizeof(line), "%s", prefix);
-	va_start(arguments, format);
-	used += (uint32_t)format_string_v(line + used, sizeof(line) - 2 - used, format, arguments);
-	va_end(arguments);
+	va_start(arguments.list, format);
+	used += (uint32_t)format_string_v(line + used, sizeof(line) - 2 - used, format, &arguments);
+	va_end(arguments.list);
 	line[used++] = '\r';
 	line[used++] = '\n';
 	log_lock();

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/panic.h"
 
-#include <stdarg.h>
-
 #include "arch/x86/insn.h"
 #include "core/format.h"
 #include "core/kick.h"
@@ -59,12 +57,12 @@ static void print_host_backtrace(void)
 void hv_panic(const char *format, ...)
 {
 	char line[200];
-	va_list arguments;
+	struct format_arguments arguments;
 
 	log_set_synchronous();
-	va_start(arguments, format);
-	format_string_v(line, sizeof(line), format, arguments);
-	va_end(arguments);
+	va_start(arguments.list, format);
+	format_string_v(line, sizeof(line), format, &arguments);
+	va_end(arguments.list);
 	log_error("PANIC: %s", line);
 	stop_others();
 	print_host_backtrace();

@@ -138,7 +138,7 @@ void dr7_write(struct vcpu *vcpu, uint64_t value);
 const uint64_t *pdptr_read(struct vcpu *vcpu);
 void pdptr_write(struct vcpu *vcpu, const uint64_t pdptr[4]);
 uint32_t interrupt_shadow_read(struct vcpu *vcpu);
-void interrupt_shadow_write(struct vcpu *vcpu, uint32_t shadow);
+void interrupt_shadow_write(struct vcpu *vcpu, uint32_t value);
 const struct segment *segment_read(struct vcpu *vcpu, enum segment_index index);
 void segment_write(struct vcpu *vcpu, enum segment_index index, const struct segment *segment);
 struct table_register gdtr_read(struct vcpu *vcpu);

@@ -91,6 +91,7 @@ static bool translate_span(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigne
 	uint64_t address;
 	unsigned i;
 
+	*span = (struct span){ 0 };
 	guest_paging_role(vcpu, &role);
 	if ((access & ACCESS_IMPLICIT) == 0 && cpl_read(vcpu) == 3)
 		access |= ACCESS_USER;

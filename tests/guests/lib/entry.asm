@@ -31,7 +31,7 @@ global probe_entries_start:data hidden
 align 16
 probe_entries_start:
 %assign vector 0
-%rep 34
+%rep 256
 %if vector = 8 || (vector >= 10 && vector <= 14) || vector = 17 || vector = 21 || vector = 30
 	entry_with_error vector
 %else

@@ -39,7 +39,7 @@ static GENERAL_REGS_ONLY void count(struct probe_cpu *cpu, struct probe_frame *f
 		__asm__ volatile("mov %0, %%dr6" : : "r"(UINT64_C(0xffff0ff0)));
 		frame->rflags &= ~UINT64_C(0x100);
 	}
-	if (frame->vector >= VECTOR_PROBE)
+	if (frame->vector >= VECTOR_DEVICE)
 		probe_apic_write(0xb0, 0);
 }
 
@@ -64,7 +64,7 @@ GENERAL_REGS_ONLY void probe_exception(struct probe_frame *frame)
 
 	if (frame->vector <= VECTOR_BP && frame->vector != VECTOR_DE) {
 		count(cpu, frame);
-	} else if (frame->vector >= VECTOR_PROBE) {
+	} else if (frame->vector >= VECTOR_DEVICE) {
 		count(cpu, frame);
 	} else if (cpu->try_rsp) {
 		end_try(cpu, frame);

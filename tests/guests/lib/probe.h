@@ -21,9 +21,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PROBE_CPUS_MAX = 16, PROBE_VECTORS = 34 };
+enum { PROBE_CPUS_MAX = 16, PROBE_VECTORS = 256 };
 enum { VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_UD = 6 };
-enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14, VECTOR_PROBE = 32, VECTOR_PROBE_2 = 33 };
+enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14, VECTOR_DEVICE = 32 };
+/* Not one of the firmware's, whose timer may still tick (OVMF: 32). */
+enum { VECTOR_PROBE = 0x91 };
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
@@ -88,7 +90,7 @@ typedef void (*probe_function)(void *argument);
 bool probe_try(probe_function function, void *argument, struct probe_fault *fault);
 /* The same for one that must fault: whether it did, with this vector. */
 bool probe_faults(probe_function function, void *argument, uint32_t vector);
-/* #DB, #BP, NMI and the vectors from VECTOR_PROBE on are counted and returned from. */
+/* #DB, #BP, NMI and the vectors from VECTOR_DEVICE on are counted and returned from. */
 void probe_exceptions_load(struct probe_cpu *cpu);
 void probe_exceptions_restore(void);
 

@@ -158,20 +158,16 @@ static int64_t next_number(struct cursor *cursor, unsigned bytes)
 /* What the prefixes leave for the rest; r, x and b are ready to be added to register numbers. */
 struct prefixes {
 	bool address_override;
-	bool has_segment;
-	enum segment_index segment;
-	bool w;
 	uint8_t r, x, b;
 };
 
-static void override_segment(struct prefixes *prefixes, const struct insn *insn,
-			     enum segment_index segment)
+static void override_segment(struct insn *insn, enum segment_index segment)
 {
 	/* SDM: "Legacy Prefixes": in 64-bit mode CS, DS, ES and SS overrides are ignored. */
 	if (insn->code_bytes == 8 && segment < SEGMENT_FS)
 		return;
-	prefixes->has_segment = true;
-	prefixes->segment = segment;
+	insn->has_segment = true;
+	insn->segment = segment;
 }
 
 /* Take one legacy prefix. False: the byte is none. */
@@ -179,22 +175,22 @@ static bool legacy_prefix(uint8_t byte, struct prefixes *prefixes, struct insn *
 {
 	switch (byte) {
 	case 0x26:
-		override_segment(prefixes, insn, SEGMENT_ES);
+		override_segment(insn, SEGMENT_ES);
 		return true;
 	case 0x2e:
-		override_segment(prefixes, insn, SEGMENT_CS);
+		override_segment(insn, SEGMENT_CS);
 		return true;
 	case 0x36:
-		override_segment(prefixes, insn, SEGMENT_SS);
+		override_segment(insn, SEGMENT_SS);
 		return true;
 	case 0x3e:
-		override_segment(prefixes, insn, SEGMENT_DS);
+		override_segment(insn, SEGMENT_DS);
 		return true;
 	case 0x64:
-		override_segment(prefixes, insn, SEGMENT_FS);
+		override_segment(insn, SEGMENT_FS);
 		return true;
 	case 0x65:
-		override_segment(prefixes, insn, SEGMENT_GS);
+		override_segment(insn, SEGMENT_GS);
 		return true;
 	case 0x66:
 		insn->operand_override = true;
@@ -214,9 +210,9 @@ static bool legacy_prefix(uint8_t byte, struct prefixes *prefixes, struct insn *
 	return false;
 }
 
-static void take_rex(uint8_t rex, struct prefixes *prefixes)
+static void take_rex(uint8_t rex, struct prefixes *prefixes, struct insn *insn)
 {
-	prefixes->w = (rex & 8) != 0;
+	insn->w = (rex & 8) != 0;
 	prefixes->r = (uint8_t)((rex & 4) << 1);
 	prefixes->x = (uint8_t)((rex & 2) << 2);
 	prefixes->b = (uint8_t)((rex & 1) << 3);
@@ -237,7 +233,11 @@ static void take_prefixes(struct cursor *cursor, struct prefixes *prefixes, stru
 			break;
 	}
 	insn->rex = rex != 0;
-	take_rex(rex, prefixes);
+	take_rex(rex, prefixes, insn);
+	insn->simd = insn->rep		      ? INSN_SIMD_F3
+		     : insn->repne	      ? INSN_SIMD_F2
+		     : insn->operand_override ? INSN_SIMD_66
+					      : INSN_SIMD_NONE;
 }
 
 /* --- opcodes ------------------------------------------------------------------------------- */
@@ -300,66 +300,102 @@ static void take_inverted_rxb(uint8_t rxb, struct prefixes *prefixes, const stru
 	prefixes->b = (rxb & 0x20) != 0 ? 0 : 8;
 }
 
+/* W, vvvv (inverted) and pp, in one place of VEX, EVEX and XOP. */
+static void take_w_vvvv_pp(uint8_t byte, struct insn *insn)
+{
+	insn->w = (byte & 0x80) != 0;
+	insn->vvvv = (uint8_t)((~byte >> 3) & (insn->code_bytes == 8 ? 0xf : 7));
+	insn->simd = (enum insn_simd_prefix)(byte & 3);
+}
+
 static uint8_t take_vex2(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
 {
+	uint8_t byte = next(cursor);
+
 	insn->encoding = INSN_VEX;
 	insn->map = INSN_MAP_0F;
-	take_inverted_rxb(next(cursor) | 0x60, prefixes, insn);
+	take_inverted_rxb(byte | 0x60, prefixes, insn);
+	take_w_vvvv_pp(byte & 0x7f, insn);
+	insn->vector_bytes = (byte & 4) != 0 ? 32 : 16;
 	insn->opcode = next(cursor);
 	return vector_attributes(insn);
+}
+
+/* VEX of three bytes, and XOP. */
+static void take_rxb_map(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
+{
+	uint8_t rxb_map = next(cursor), byte = next(cursor);
+
+	insn->map = (enum insn_map)(rxb_map & 0x1f);
+	take_inverted_rxb(rxb_map, prefixes, insn);
+	take_w_vvvv_pp(byte, insn);
+	insn->vector_bytes = (byte & 4) != 0 ? 32 : 16;
+	insn->opcode = next(cursor);
 }
 
 static uint8_t take_vex3(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
 {
-	uint8_t rxb_map = next(cursor);
-	uint8_t map = rxb_map & 0x1f;
-
 	insn->encoding = INSN_VEX;
-	insn->map = (enum insn_map)map;
-	take_inverted_rxb(rxb_map, prefixes, insn);
-	prefixes->w = (next(cursor) & 0x80) != 0;
-	insn->opcode = next(cursor);
-	if (map == 0 || map == 4 || map == 6 || map > 7)
+	take_rxb_map(cursor, prefixes, insn);
+	switch (insn->map) {
+	case INSN_MAP_0F:
+	case INSN_MAP_0F38:
+	case INSN_MAP_0F3A:
+	case INSN_MAP_5:
+	case INSN_MAP_7:
+		return vector_attributes(insn);
+	default:
 		return ATTR_UNDEFINED;
-	return vector_attributes(insn);
+	}
 }
 
 static uint8_t take_xop(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
 {
-	uint8_t rxb_map = next(cursor);
-	uint8_t map = rxb_map & 0x1f;
-
 	insn->encoding = INSN_XOP;
-	insn->map = (enum insn_map)map;
-	take_inverted_rxb(rxb_map, prefixes, insn);
-	prefixes->w = (next(cursor) & 0x80) != 0;
-	insn->opcode = next(cursor);
-	switch (map) {
+	take_rxb_map(cursor, prefixes, insn);
+	switch (insn->map) {
 	case INSN_MAP_XOP8:
 		return ATTR_MODRM | IMM_8;
 	case INSN_MAP_XOP9:
 		return ATTR_MODRM;
 	case INSN_MAP_XOPA:
 		return ATTR_MODRM | IMM_32;
+	default:
+		return ATTR_UNDEFINED;
 	}
-	return ATTR_UNDEFINED;
+}
+
+/* The fifth bits: R4 and X4 stored inverted, B4 as it is, V4 inverted. SDM: "EVEX Prefix"; APX: "Extended EVEX". */
+static void take_evex_high_bits(uint8_t p0, uint8_t p1, uint8_t p2, struct prefixes *prefixes,
+				struct insn *insn)
+{
+	if (insn->code_bytes != 8)
+		return;
+	prefixes->r |= (p0 & 0x10) != 0 ? 0 : 16;
+	prefixes->b |= (p0 & 0x08) != 0 ? 16 : 0;
+	prefixes->x |= (p1 & 0x04) != 0 ? 0 : 16;
+	insn->vvvv |= (p2 & 0x08) != 0 ? 0 : 16;
 }
 
 static uint8_t take_evex(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
 {
-	uint8_t p0 = next(cursor), p1 = next(cursor);
+	static const uint8_t vector_bytes[4] = { 16, 32, 64, 0 };
+	uint8_t p0 = next(cursor), p1 = next(cursor), p2 = next(cursor);
 
-	(void)next(cursor);
 	insn->encoding = INSN_EVEX;
 	insn->map = (enum insn_map)(p0 & 7);
 	insn->opcode = next(cursor);
 	take_inverted_rxb(p0, prefixes, insn);
-	prefixes->w = (p1 & 0x80) != 0;
+	take_w_vvvv_pp(p1, insn);
+	take_evex_high_bits(p0, p1, p2, prefixes, insn);
+	insn->vector_bytes = vector_bytes[(p2 >> 5) & 3];
+	insn->evex_b = (p2 & 0x10) != 0;
+	insn->opmask = p2 & 7;
 	if (insn->map == INSN_MAP_PRIMARY)
 		return ATTR_UNDEFINED;
 	if (insn->map != INSN_MAP_4)
 		return vector_attributes(insn);
-	insn->operand_override = (p1 & 3) == 1;
+	insn->operand_override = insn->simd == INSN_SIMD_66;
 	return promoted_attributes(insn->opcode);
 }
 
@@ -384,7 +420,7 @@ static uint8_t take_rex2(struct cursor *cursor, struct prefixes *prefixes, struc
 		return ATTR_UNDEFINED;
 	insn->encoding = INSN_REX2;
 	insn->rex = true;
-	take_rex(payload & 0x0f, prefixes);
+	take_rex(payload & 0x0f, prefixes, insn);
 	prefixes->r |= (payload & 0x40) != 0 ? 16 : 0;
 	prefixes->x |= (payload & 0x20) != 0 ? 16 : 0;
 	prefixes->b |= (payload & 0x10) != 0 ? 16 : 0;
@@ -435,7 +471,7 @@ static uint8_t take_opcode(struct cursor *cursor, struct prefixes *prefixes, str
 static void set_sizes(const struct prefixes *prefixes, struct insn *insn)
 {
 	if (insn->code_bytes == 8) {
-		insn->operand_bytes = prefixes->w ? 8 : insn->operand_override ? 2 : 4;
+		insn->operand_bytes = insn->w ? 8 : insn->operand_override ? 2 : 4;
 		insn->address_bytes = prefixes->address_override ? 4 : 8;
 		return;
 	}
@@ -487,10 +523,10 @@ static void take_address32(struct cursor *cursor, uint8_t mod, uint8_t rm,
 	memory->displacement = next_number(cursor, displacement_bytes[mod]);
 }
 
-static void default_segment(const struct prefixes *prefixes, struct insn_memory *memory)
+static void default_segment(const struct insn *insn, struct insn_memory *memory)
 {
-	if (prefixes->has_segment)
-		memory->segment = prefixes->segment;
+	if (insn->has_segment)
+		memory->segment = insn->segment;
 	else if (memory->base == RSP || memory->base == RBP)
 		memory->segment = SEGMENT_SS;
 	else
@@ -515,7 +551,7 @@ static void take_modrm(struct cursor *cursor, const struct prefixes *prefixes, u
 	else
 		take_address32(cursor, insn->mod, rm, prefixes, insn->code_bytes == 8,
 			       &insn->memory);
-	default_segment(prefixes, &insn->memory);
+	default_segment(insn, &insn->memory);
 }
 
 static unsigned immediate_bytes(const struct insn *insn, enum immediate kind)
@@ -554,17 +590,48 @@ static unsigned immediate_bytes(const struct insn *insn, enum immediate kind)
 }
 
 /* Operands that the opcode implies and that decode_store() understands. */
-static void implied_memory(const struct prefixes *prefixes, enum immediate kind, struct insn *insn)
+static void implied_memory(enum immediate kind, struct insn *insn)
 {
 	if (kind == IMM_OFFSET) {
 		insn->memory.present = true;
 		insn->memory.displacement = insn->immediate;
-		default_segment(prefixes, &insn->memory);
+		default_segment(insn, &insn->memory);
 	} else if (insn->map == INSN_MAP_PRIMARY && (insn->opcode & 0xfe) == 0xaa) {
 		insn->memory.present = true;
 		insn->memory.base = RDI;
 		insn->memory.segment = SEGMENT_ES; /* STOS: cannot be overridden */
 	}
+}
+
+/* Near branches, whose operand size the vendors read differently behind 66. */
+static bool is_near_branch(const struct insn *insn)
+{
+	if (insn->encoding > INSN_REX2)
+		return false;
+	if (insn->map == INSN_MAP_0F)
+		return (insn->opcode & 0xf0) == 0x80;
+	if (insn->map != INSN_MAP_PRIMARY)
+		return false;
+	switch (insn->opcode) {
+	case 0x70 ... 0x7f:
+	case 0xc2:
+	case 0xc3:
+	case 0xe0 ... 0xe3:
+	case 0xe8:
+	case 0xe9:
+	case 0xeb:
+		return true;
+	case 0xff:
+		return (insn->reg & 7) == 2 || (insn->reg & 7) == 4;
+	}
+	return false;
+}
+
+static enum insn_fault undefined_or_cut(const struct cursor *cursor)
+{
+	if (!cursor->overrun)
+		return INSN_FAULT_UNDEFINED;
+	return cursor->count < INSN_MAX_BYTES ? INSN_FAULT_TRUNCATED : INSN_FAULT_TOO_LONG;
 }
 
 bool decode_insn(const uint8_t *bytes, unsigned count, unsigned code_bytes, struct insn *out)
@@ -584,17 +651,24 @@ bool decode_insn(const uint8_t *bytes, unsigned count, unsigned code_bytes, stru
 	take_prefixes(&cursor, &prefixes, out);
 	attributes = take_opcode(&cursor, &prefixes, out);
 	if ((attributes & ATTR_UNDEFINED) != 0 ||
-	    ((attributes & ATTR_NOT_64) != 0 && code_bytes == 8))
+	    ((attributes & ATTR_NOT_64) != 0 && code_bytes == 8)) {
+		out->fault = undefined_or_cut(&cursor);
 		return false;
+	}
 	set_sizes(&prefixes, out);
 	if ((attributes & ATTR_MODRM) != 0)
 		take_modrm(&cursor, &prefixes, attributes, out);
 	kind = (enum immediate)(attributes & ATTR_IMMEDIATE);
 	out->immediate_bytes = (uint8_t)immediate_bytes(out, kind);
 	out->immediate = next_number(&cursor, out->immediate_bytes);
-	implied_memory(&prefixes, kind, out);
+	implied_memory(kind, out);
 	out->bytes = (uint8_t)cursor.at;
-	return !cursor.overrun;
+	if (UNLIKELY(out->operand_override) && code_bytes == 8)
+		out->differs_on_amd = is_near_branch(out);
+	if (LIKELY(!cursor.overrun))
+		return true;
+	out->fault = undefined_or_cut(&cursor);
+	return false;
 }
 
 /* --- system instructions ------------------------------------------------------------------- */

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/kick.h"
 
-void kick_record(struct kick_box *box, uint32_t reason, uint64_t now)
+/*
+ * The reason before the look at under_way, and in kick_take() the other way round: either the sender finds the NMI
+ * gone and sends one, or the target finds the reason.
+ */
+bool kick_record(struct kick_box *box, uint32_t reason, uint64_t now)
 {
-	atomic_store(&box->sent_tsc, now);
-	atomic_fetch_add(&box->sent, 1);
+	uint64_t sent_tsc;
+
 	atomic_fetch_or(&box->reasons, reason);
+	if (atomic_exchange(&box->under_way, 1) != 0) {
+		sent_tsc = atomic_load(&box->sent_tsc);
+		/* A clock that is behind the sender's says nothing. */
+		if (now < sent_tsc || now - sent_tsc <= KICK_LOST_CYCLES)
+			return false;
+	}
+	atomic_store(&box->sent_tsc, now);
+	return true;
 }
 
-bool kick_take(struct kick_box *box, uint32_t arrivals, uint64_t now, uint32_t *reasons)
+bool kick_take(struct kick_box *box, uint64_t arrivals, uint32_t *reasons)
 {
-	bool guest_nmi;
+	bool guest_nmi = false;
 
-	*reasons = atomic_exchange(&box->reasons, 0);
-	guest_nmi = (*reasons & KICK_GUEST_NMI) != 0;
 	for (; arrivals > 0; arrivals--) {
-		bool expected = atomic_load(&box->sent) != box->accounted;
-		uint64_t sent_tsc = atomic_load(&box->sent_tsc);
-
-		/* One that was sent after `now` was read is not old. */
-		if (expected && now > sent_tsc && now - sent_tsc > KICK_EXPIRY_CYCLES) {
-			box->accounted = atomic_load(&box->sent);
-			expected = *reasons != 0;
-		}
-		if (!expected)
+		if (atomic_exchange(&box->under_way, 0) == 0)
 			guest_nmi = true;
-		else if (box->accounted != atomic_load(&box->sent))
-			box->accounted++;
 	}
-	return guest_nmi;
+	*reasons = atomic_exchange(&box->reasons, 0);
+	return guest_nmi || (*reasons & KICK_GUEST_NMI) != 0;
 }

@@ -4,17 +4,16 @@
 
 #include "arch/x86/apic.h"
 #include "arch/x86/insn.h"
-#include "core/log.h"
 #include "core/vcpu.h"
 
 void kick_send(struct vcpu *target, uint32_t reason)
 {
 	struct cpu *self = cpu_self();
 
-	kick_record(&target->kick, reason, rdtsc());
+	if (!kick_record(&target->kick, reason, rdtsc()))
+		return;
 	/* The APIC's mode is this CPU's own, and only it can change it. */
-	if (!apic_send_nmi(self->vcpu->apic_base, self->apic_page, target->apic_id))
-		log_warn("cpu %u cannot kick cpu %u: its APIC is off", self->index, target->index);
+	apic_send_nmi(self->vcpu->apic_base, self->apic_page, target->apic_id);
 }
 
 void kick_others(struct vcpu *self, uint32_t reason)

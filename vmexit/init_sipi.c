@@ -172,8 +172,8 @@ static void carry(struct vcpu *target, uint32_t low)
 		if (startup_send_sipi(&target->startup, (uint8_t)(low & ICR_VECTOR)))
 			kick_send(target, KICK_ACTIVITY);
 		break;
-	default: /* the guest's own NMI: the hardware sends it */
-		kick_record(&target->kick, KICK_GUEST_NMI, rdtsc());
+	default: /* the guest's own NMI: as a kick, or nobody could tell the two apart when they coalesce */
+		kick_send(target, KICK_GUEST_NMI);
 		break;
 	}
 }
@@ -192,5 +192,5 @@ bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr)
 		if (is_target(vcpu, vm->vcpus[i], low, destination))
 			carry(vm->vcpus[i], low);
 	}
-	return mode == ICR_MODE_NMI;
+	return false;
 }

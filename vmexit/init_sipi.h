@@ -13,8 +13,8 @@ enum exit_verdict sipi_exit(struct vcpu *vcpu, uint8_t vector);
 void startup_apply(struct vcpu *vcpu);
 
 /*
- * A write to the interrupt command register, trapped (AMD-V): destination in bits 63:32 as x2APIC has it. INIT and SIPI
- * are carried in software, an NMI is recorded. True: the write is to be executed on the hardware as well.
+ * A write to the interrupt command register, trapped (AMD-V): destination in bits 63:32 as x2APIC has it. INIT, SIPI
+ * and NMI are carried in software. True: it is none of these, execute the write on the hardware.
  */
 MUST_CHECK bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/nmi.h"
 
-#include "arch/x86/insn.h"
 #include "core/kick.h"
 #include "core/panic.h"
 #include "core/vendor.h"
@@ -27,12 +26,12 @@ enum exit_verdict iret_exit(struct vcpu *vcpu)
 static void act(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
-	uint64_t count = cpu->nmi_count;
-	uint32_t arrivals = (uint32_t)(count - cpu->nmi_handled), reasons;
+	uint64_t count = cpu->nmi_count, arrivals = count - cpu->nmi_handled;
+	uint32_t reasons;
 	bool guest_nmi;
 
 	cpu->nmi_handled = count;
-	guest_nmi = kick_take(&vcpu->kick, arrivals, rdtsc(), &reasons);
+	guest_nmi = kick_take(&vcpu->kick, arrivals, &reasons);
 	if ((reasons & KICK_STOP) != 0)
 		hv_stop_cpu();
 	if ((reasons & KICK_TLB_FLUSH) != 0)

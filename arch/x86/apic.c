@@ -24,26 +24,33 @@ static void wait_accepted(volatile uint8_t *page)
 	}
 }
 
-bool apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id)
+static void send_nmi_xapic(volatile uint8_t *page, uint32_t apic_id)
 {
 	uint32_t high;
 
-	switch (apic_mode(apic_base)) {
-	case APIC_DISABLED:
-		return false;
-	case APIC_X2APIC:
-		wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | ICR_MODE_NMI | ICR_ASSERT);
-		return true;
-	case APIC_XAPIC:
-		break;
-	}
 	wait_accepted(page);
 	high = apic_read(page, APIC_ICR_HIGH);
 	apic_write(page, APIC_ICR_HIGH, apic_id << 24);
 	apic_write(page, APIC_ICR_LOW, ICR_MODE_NMI | ICR_ASSERT);
 	wait_accepted(page);
 	apic_write(page, APIC_ICR_HIGH, high);
-	return true;
+}
+
+void apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id)
+{
+	switch (apic_mode(apic_base)) {
+	case APIC_DISABLED:
+		wrmsr(MSR_APIC_BASE, apic_base | APIC_BASE_EN);
+		send_nmi_xapic(page, apic_id);
+		wrmsr(MSR_APIC_BASE, apic_base);
+		break;
+	case APIC_X2APIC:
+		wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | ICR_MODE_NMI | ICR_ASSERT);
+		break;
+	case APIC_XAPIC:
+		send_nmi_xapic(page, apic_id);
+		break;
+	}
 }
 
 static void reset_write(bool x2apic, volatile uint8_t *page, uint32_t reg, uint32_t value)

@@ -65,9 +65,11 @@ void apic_write(volatile uint8_t *page, uint32_t reg, uint32_t value);
 
 /*
  * Send an NMI to the CPU with this physical APIC ID. In xAPIC mode waits for an earlier command to be accepted and
- * puts ICR's high half back: the guest between its two writes must not notice. False: the APIC is off.
+ * puts ICR's high half back: the guest between its two writes must not notice. An APIC that is off is on meanwhile:
+ * nothing of its state outlives being off anyway. SDM: "Local APIC State After It Has Been Software Disabled" and
+ * "Enabling or Disabling the Local APIC".
  */
-MUST_CHECK bool apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id);
+void apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id);
 
 /* Put the registers of this CPU's APIC into their state after INIT. SDM: "Local APIC State After an INIT Reset". */
 void apic_reset(uint64_t apic_base, volatile uint8_t *page);

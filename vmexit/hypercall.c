@@ -3,6 +3,7 @@
 
 #include "core/caps.h"
 #include "core/log.h"
+#include "vmexit/test_call.h"
 
 #define DRAIN_POLLS 20000000u
 
@@ -51,6 +52,9 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 		break;
 	case HYPERCALL_STATISTICS:
 		known = statistics(vcpu, &result);
+		break;
+	case HYPERCALL_TEST_WALK:
+		known = test_call_walk(vcpu, &result);
 		break;
 	default:
 		break;

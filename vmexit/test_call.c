@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmexit/test_call.h"
+
+#include <stddef.h>
+
+#include "core/caps.h"
+#include "core/vcpu.h"
+#include "mm/guest_copy.h"
+#include "mm/gva_walk.h"
+
+#define ACCESS_KNOWN (ACCESS_WRITE | ACCESS_USER | ACCESS_FETCH | ACCESS_IMPLICIT | ACCESS_PEEK)
+#define FLAGS_KNOWN  (TEST_CALL_AC | TEST_CALL_MARK)
+
+/* Only what gva_walk() demands of its caller: everything else is for the walker to judge. */
+static bool is_possible(const struct test_call_walk *walk)
+{
+	bool long_mode = (walk->efer & EFER_LMA) != 0;
+
+	if ((walk->access & ~ACCESS_KNOWN) != 0 || (walk->flags & ~FLAGS_KNOWN) != 0)
+		return false;
+	if (!long_mode)
+		return (walk->gva >> 32) == 0;
+	if ((walk->cr0 & CR0_PG) == 0 || (walk->cr4 & CR4_PAE) == 0)
+		return false;
+	return is_canonical(walk->gva, (walk->cr4 & CR4_LA57) != 0 ? 57 : 48);
+}
+
+static void fill_role(const struct test_call_walk *walk, struct paging_role *role)
+{
+	role->cr0 = walk->cr0;
+	role->cr3 = walk->cr3;
+	role->cr4 = walk->cr4;
+	role->efer = walk->efer;
+	for (unsigned i = 0; i < ARRAY_COUNT(role->pdptr); i++)
+		role->pdptr[i] = walk->pdptr[i];
+	role->pkru = walk->pkru;
+	role->pkrs = walk->pkrs;
+	role->maxphyaddr = hv_caps.maxphyaddr;
+	role->huge_pages = hv_caps.host_huge_pages;
+	role->ac = (walk->flags & TEST_CALL_AC) != 0;
+}
+
+static bool exchange_nothing(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
+			     bool *same)
+{
+	(void)context;
+	(void)old;
+	(void)new;
+	*same = true;
+	return guest_copy_is_ram(gpa, bytes);
+}
+
+static void translate(struct test_call_walk *walk)
+{
+	struct gva_reader reader = guest_copy_reader;
+	struct gva_result result = { 0 };
+	struct paging_role role;
+
+	if ((walk->flags & TEST_CALL_MARK) == 0) {
+		reader.exchange = exchange_nothing;
+		reader.window = NULL;
+	}
+	fill_role(walk, &role);
+	if (gva_walk(&role, &reader, (gva_t){ walk->gva }, walk->access, &result))
+		walk->outcome = TEST_CALL_TRANSLATED;
+	else
+		walk->outcome = result.no_memory ? TEST_CALL_NO_MEMORY : TEST_CALL_PAGE_FAULT;
+	walk->gpa = result.gpa.v;
+	walk->page_bytes = result.page_bytes;
+	walk->error_code = result.error_code;
+}
+
+bool test_call_walk(struct vcpu *vcpu, uint64_t *result)
+{
+	gpa_t block = { regs_fixed_read(&vcpu->regs, REG_RCX) };
+	struct test_call_walk walk;
+
+	if (cpl_read(vcpu) != 0)
+		return false;
+	*result = TEST_CALL_NO_BLOCK;
+	if (!guest_copy_in(&walk, block, sizeof(walk)))
+		return true;
+	*result = TEST_CALL_BAD_BLOCK;
+	if (!is_possible(&walk))
+		return true;
+	translate(&walk);
+	*result = guest_copy_out(block, &walk, sizeof(walk)) ? TEST_CALL_DONE : TEST_CALL_NO_BLOCK;
+	return true;
+}

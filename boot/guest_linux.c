@@ -49,21 +49,14 @@ static EFI_STATUS EFIAPI initrd_load(struct firmware_load_file2 *protocol, EFI_D
 
 static struct firmware_load_file2 initrd_protocol = { .load_file = initrd_load };
 
+/* Both at once: whoever is told of new device paths finds the other protocol there already. */
 static EFI_STATUS initrd_install(void)
 {
 	EFI_GUID path_guid = firmware_device_path_guid, load_guid = firmware_load_file2_guid;
-	EFI_STATUS status;
 
 	initrd_handle = NULL;
-	status = firmware_boot->InstallProtocolInterface(&initrd_handle, &path_guid,
-							 EFI_NATIVE_INTERFACE, &initrd_path);
-	if (EFI_ERROR(status))
-		return status;
-	status = firmware_boot->InstallProtocolInterface(&initrd_handle, &load_guid,
-							 EFI_NATIVE_INTERFACE, &initrd_protocol);
-	if (EFI_ERROR(status))
-		firmware_boot->UninstallProtocolInterface(initrd_handle, &path_guid, &initrd_path);
-	return status;
+	return firmware_boot->InstallMultipleProtocolInterfaces(
+		&initrd_handle, &path_guid, &initrd_path, &load_guid, &initrd_protocol, NULL);
 }
 
 EFI_STATUS guest_linux_offer_initrd(const struct config *config, bool *is_offered)
@@ -93,7 +86,7 @@ void guest_linux_withdraw_initrd(void)
 {
 	EFI_GUID path_guid = firmware_device_path_guid, load_guid = firmware_load_file2_guid;
 
-	firmware_boot->UninstallProtocolInterface(initrd_handle, &load_guid, &initrd_protocol);
-	firmware_boot->UninstallProtocolInterface(initrd_handle, &path_guid, &initrd_path);
+	firmware_boot->UninstallMultipleProtocolInterfaces(initrd_handle, &path_guid, &initrd_path,
+							   &load_guid, &initrd_protocol, NULL);
 	initrd_file->Close(initrd_file);
 }

@@ -7,7 +7,6 @@
 #include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "core/exception.h"
-#include "mm/guest_copy.h"
 #include "mm/host_map.h"
 #include "mm/layout.h"
 
@@ -123,6 +122,47 @@ static void load_segments(struct cpu *cpu)
 	wrmsr(MSR_GS_BASE, (uint64_t)cpu);
 }
 
+static struct table_register context_table(const struct boot_table_register *stored)
+{
+	struct table_register table = { .limit = stored->limit };
+
+	__builtin_memcpy(&table.base, stored->base, sizeof(table.base));
+	return table;
+}
+
+/*
+ * What a selector loads, from the firmware's GDT at its linear address: on the firmware's tables it can be read wherever
+ * it lies, in memory that is called reserved or in ROM as well.
+ */
+static struct segment firmware_segment(struct table_register gdt, enum segment_index index,
+				       uint16_t selector)
+{
+	bool system = index == SEGMENT_LDTR || index == SEGMENT_TR;
+	struct segment unusable = { .selector = selector, .rights = SEGMENT_UNUSABLE };
+	uint32_t offset = selector & ~(uint32_t)(SELECTOR_RPL | SELECTOR_TI);
+	uint32_t bytes = system ? 16 : 8;
+	uint64_t descriptor[2] = { 0, 0 };
+
+	if (offset == 0 || offset + bytes - 1 > gdt.limit)
+		return unusable;
+	__builtin_memcpy(descriptor, (const void *)(gdt.base + offset), bytes);
+	return segment_from_descriptor(selector, descriptor, system);
+}
+
+static void save_segments(struct cpu *cpu)
+{
+	const struct boot_cpu_context *c = &cpu->context;
+	const uint16_t selector[SEGMENT_COUNT] = { c->es, c->cs, c->ss,	  c->ds,
+						   c->fs, c->gs, c->ldtr, c->tr };
+	struct cpu_saved_state *saved = &cpu->saved;
+
+	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
+		saved->segments[i] = firmware_segment(context_table(&c->gdtr),
+						      (enum segment_index)i, selector[i]);
+	saved->segments[SEGMENT_FS].base = saved->fs_base;
+	saved->segments[SEGMENT_GS].base = saved->gs_base;
+}
+
 void cpu_save_firmware(struct cpu *cpu, const struct boot_cpu_context *context)
 {
 	struct cpu_saved_state *saved = &cpu->saved;
@@ -142,6 +182,7 @@ void cpu_save_firmware(struct cpu *cpu, const struct boot_cpu_context *context)
 	}
 	saved->fs_base = rdmsr(MSR_FS_BASE);
 	saved->gs_base = rdmsr(MSR_GS_BASE);
+	save_segments(cpu);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 }
 
@@ -180,14 +221,6 @@ void cpu_unload_host(struct cpu *cpu)
 	write_cr0(cpu->saved.cr0 | ((read_cr4() & CR4_VMXE) != 0 ? CR0_NE : 0));
 }
 
-static struct table_register context_table(const struct boot_table_register *stored)
-{
-	struct table_register table = { .limit = stored->limit };
-
-	__builtin_memcpy(&table.base, stored->base, sizeof(table.base));
-	return table;
-}
-
 void cpu_restore_firmware(struct cpu *cpu)
 {
 	const struct boot_cpu_context *context = &cpu->context;
@@ -202,7 +235,9 @@ void cpu_restore_firmware(struct cpu *cpu)
 	load_ldt(context->ldtr);
 	/* Firmware may have no TSS: then TR shows ours after an attempt that failed. */
 	if (tr != 0 && tr + 15 <= gdt.limit) {
-		*descriptor &= ~DESCRIPTOR_TYPE_BUSY;
+		/* Not written if there is no need: it may be in ROM. */
+		if ((*descriptor & DESCRIPTOR_TYPE_BUSY) != 0)
+			*descriptor &= ~DESCRIPTOR_TYPE_BUSY;
 		load_tr(context->tr);
 	}
 	wrmsr(MSR_FS_BASE, cpu->saved.fs_base);
@@ -210,36 +245,11 @@ void cpu_restore_firmware(struct cpu *cpu)
 	wrmsr(MSR_EFER, cpu->saved.efer | (rdmsr(MSR_EFER) & EFER_SVME));
 }
 
-static bool capture_segment(struct vcpu *vcpu, enum segment_index index, uint16_t selector,
-			    struct table_register gdt)
-{
-	bool system = index == SEGMENT_LDTR || index == SEGMENT_TR;
-	struct segment segment = { .selector = selector, .rights = SEGMENT_UNUSABLE };
-	uint64_t descriptor[2] = { 0, 0 };
-	uint32_t offset = selector & ~(uint32_t)(SELECTOR_RPL | SELECTOR_TI);
-	uint32_t bytes = system ? 16 : 8;
-
-	if (offset != 0 && offset + bytes - 1 <= gdt.limit) {
-		/* Firmware maps memory 1:1. */
-		if (!guest_copy_in(descriptor, (gpa_t){ gdt.base + offset }, bytes))
-			return false;
-		segment = segment_from_descriptor(selector, descriptor, system);
-	}
-	if (index == SEGMENT_FS)
-		segment.base = vcpu->cpu->saved.fs_base;
-	if (index == SEGMENT_GS)
-		segment.base = vcpu->cpu->saved.gs_base;
-	segment_write(vcpu, index, &segment);
-	return true;
-}
-
-bool cpu_capture_guest(struct cpu *cpu)
+void cpu_capture_guest(struct cpu *cpu)
 {
 	static const uint8_t gpr_index[6] = { REG_RBX, REG_RBP, 12, 13, 14, 15 };
 	const struct boot_cpu_context *c = &cpu->context;
 	const uint64_t gpr[6] = { c->rbx, c->rbp, c->r12, c->r13, c->r14, c->r15 };
-	const uint16_t selector[SEGMENT_COUNT] = { c->es, c->cs, c->ss,	  c->ds,
-						   c->fs, c->gs, c->ldtr, c->tr };
 	struct vcpu *vcpu = cpu->vcpu;
 
 	for (unsigned i = 0; i < REG_GPR_COUNT; i++)
@@ -258,9 +268,6 @@ bool cpu_capture_guest(struct cpu *cpu)
 	interrupt_shadow_write(vcpu, 0);
 	gdtr_write(vcpu, context_table(&c->gdtr));
 	idtr_write(vcpu, context_table(&c->idtr));
-	for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
-		if (!capture_segment(vcpu, (enum segment_index)i, selector[i], gdtr_read(vcpu)))
-			return false;
-	}
-	return true;
+	for (unsigned i = 0; i < SEGMENT_COUNT; i++)
+		segment_write(vcpu, (enum segment_index)i, &cpu->saved.segments[i]);
 }

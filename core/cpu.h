@@ -49,7 +49,7 @@ void cpu_unload_host(struct cpu *cpu);
 void cpu_restore_firmware(struct cpu *cpu);
 
 /* On the host's tables: the guest's state is the firmware's at the loader's call. Into the register cache, all dirty. */
-MUST_CHECK bool cpu_capture_guest(struct cpu *cpu);
+void cpu_capture_guest(struct cpu *cpu);
 
 /* Run `function(cpu)` on the host's tables and the CPU's own stack (core/entry.asm). */
 uint64_t cpu_call_on_host(struct cpu *cpu, uint64_t (*function)(struct cpu *), uint64_t cr3,

@@ -238,21 +238,15 @@ static uint64_t enable_on_host(struct cpu *cpu)
 	status = vendor->cpu_enable(cpu, &cpu->failure);
 	if (status == CORE_OK) {
 		cpu->enabled = true;
-		status = CORE_FAILED;
-		if (!cpu_capture_guest(cpu)) {
-			format_string(cpu->failure.text, sizeof(cpu->failure.text),
-				      "CPU %u: the firmware's GDT is not in memory", cpu->index);
-		} else {
-			vendor->vcpu_init(vcpu);
-			vcpu->trial = true;
-			if (vendor->run(vcpu, &cpu->failure))
-				status = CORE_OK;
-			vcpu->trial = false;
-		}
-		if (status != CORE_OK) {
+		cpu_capture_guest(cpu);
+		vendor->vcpu_init(vcpu);
+		vcpu->trial = true;
+		if (!vendor->run(vcpu, &cpu->failure)) {
 			vendor->cpu_disable(cpu);
 			cpu->enabled = false;
+			status = CORE_FAILED;
 		}
+		vcpu->trial = false;
 	}
 	cpu_unload_host(cpu);
 	return status;
@@ -274,7 +268,7 @@ static uint64_t enter_on_host(struct cpu *cpu)
 
 	cpu_load_host(cpu);
 	/* This call's registers, not those of the trial; the guest goes on behind the loader's call. */
-	HV_ASSERT(cpu_capture_guest(cpu));
+	cpu_capture_guest(cpu);
 	gpr_write_raw(vcpu, REG_RAX, CORE_OK);
 	rip_write(vcpu, cpu->context.rip);
 	panic_guest_runs();

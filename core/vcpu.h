@@ -61,6 +61,7 @@ struct cpu_saved_state {
 	uint64_t cr0, cr4, efer, pat;
 	uint64_t fs_base, gs_base;
 	uint64_t dr7;
+	struct segment segments[SEGMENT_COUNT]; /* as the firmware's GDT describes them */
 };
 
 /* The CPU itself: everything that exists once a CPU whoever runs on it. */

@@ -101,6 +101,21 @@ def test_little_memory_in_one_piece(vm, mib):
     shell.power_off()
 
 
+@pytest.mark.seconds(9)
+@pytest.mark.parametrize("hangs", [False, True])
+def test_firmware_gdt_in_reserved_memory(vm, hangs):
+    """Wherever the firmware has its GDT: Solovisor starts, or leaves everything as it was."""
+    shell = spoiled(vm, "move-gdt")
+    if hangs:
+        shell.run("spoil.efi hang-cpu", "SPOIL: hang-cpu: Success")
+        for _ in range(2):
+            shell.start("solovisor: the firmware does not start the other CPUs", NOT_READY)
+    else:
+        shell.start(STARTED, 0)
+    shell.run("ver", "UEFI v")
+    shell.power_off()
+
+
 @pytest.mark.seconds(10)
 def test_disabled_cpu(vm):
     shell = spoiled(vm, "disable-cpu", cpus=4)

@@ -8,6 +8,10 @@
  *   spoil.efi hang-cpu       CPU 1 is busy for ever with what the firmware was asked to run there
  *   spoil.efi lock-vmx, lock-svm              locked off on the boot CPU
  *   spoil.efi lock-vmx-other, lock-svm-other  locked off on CPU 1 only
+ *
+ * or one on which it must start all the same:
+ *
+ *   spoil.efi move-gdt       the boot CPU's GDT, with a TSS, lies in memory that is called reserved
  */
 #include <efi.h>
 #include <efilib.h>
@@ -82,6 +86,43 @@ static VOID EFIAPI lock_svm(VOID *argument)
 	write_msr(MSR_VM_CR, VM_CR_LOCKED);
 }
 
+struct table_register {
+	uint16_t limit;
+	uint64_t base;
+} __attribute__((packed));
+
+/* SDM, APM: "TSS Descriptor" in 64-bit mode: available, 104 bytes. */
+static void put_tss(uint64_t *descriptor, uint64_t base)
+{
+	descriptor[0] =
+		0x67 | (base & 0xffffff) << 16 | (uint64_t)0x89 << 40 | (base >> 24 & 0xff) << 56;
+	descriptor[1] = base >> 32;
+}
+
+/* One page: the GDT and the TSS's descriptor behind it, and in its second half the TSS. */
+static EFI_STATUS move_gdt(void)
+{
+	struct table_register gdt;
+	EFI_PHYSICAL_ADDRESS page;
+	EFI_STATUS status;
+	uint16_t tr;
+
+	status = BS->AllocatePages(AllocateAnyPages, EfiReservedMemoryType, 1, &page);
+	if (EFI_ERROR(status))
+		return status;
+	__asm__ volatile("sgdt %0" : "=m"(gdt));
+	if (gdt.limit >= 1024)
+		return EFI_UNSUPPORTED;
+	ZeroMem((void *)page, 4096);
+	CopyMem((void *)page, (void *)gdt.base, gdt.limit + 1u);
+	tr = (uint16_t)((gdt.limit + 8u) & ~7u);
+	put_tss((uint64_t *)(page + tr), page + 2048);
+	gdt.base = page;
+	gdt.limit = (uint16_t)(tr + 15);
+	__asm__ volatile("lgdt %0; ltr %1" : : "m"(gdt), "r"(tr) : "memory");
+	return EFI_SUCCESS;
+}
+
 /* PAUSE; JMP to it: in memory of its own, which outlives this program. */
 static AP_PROCEDURE hanging_code(void)
 {
@@ -118,6 +159,8 @@ static EFI_STATUS spoil(const CHAR16 *word, UINTN number)
 
 	if (is_word(word, L"hog") || is_word(word, L"pieces"))
 		return hog(number, word[0] == L'p');
+	if (is_word(word, L"move-gdt"))
+		return move_gdt();
 	if (is_word(word, L"lock-vmx"))
 		return lock_vmx(NULL), EFI_SUCCESS;
 	if (is_word(word, L"lock-svm"))

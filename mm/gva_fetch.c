@@ -5,9 +5,8 @@
 #include "mm/guest_copy.h"
 #include "mm/layout.h"
 
-#define ENTRY_P		BIT64(0)
-#define ENTRY_PS	BIT64(7)
-#define HUGE_PAGE_SHIFT 30u
+#define ENTRY_P	 BIT64(0)
+#define ENTRY_PS BIT64(7)
 
 static uint64_t address_bits;
 static bool use_smap;
@@ -22,41 +21,63 @@ void gva_fetch_init(unsigned maxphyaddr, bool smap)
 	use_smap = smap;
 }
 
-/* What is not mapped in the window faults, and the fault is the answer: no look at the map of RAM is needed. */
-static inline bool load(const uint8_t *window, uint64_t gpa, uint64_t *value)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/*
+ * The entry for `gva` in the table that `entry` points to. `all` keeps the bits that all entries have. What is not mapped
+ * in the window faults, and reads as an entry that is not present: no look at the map of RAM is needed.
+ */
+ALWAYS_INLINE uint64_t descend(const uint8_t *window, uint64_t gva, unsigned shift, uint64_t entry,
+			       uint64_t *all)
 {
-	return load64_safe(window + gpa, value);
+	entry = load64_or_index(window + (entry & address_bits), gva >> (shift - 3) & 0xff8);
+	*all &= entry;
+	return entry;
 }
 
-static inline bool fetch(const uint8_t *window, uint64_t table, unsigned shift, uint64_t gva,
-			 uint64_t words[GVA_FETCH_WORDS])
+ALWAYS_INLINE struct gva_code fetch_page(const uint8_t *window, uint64_t gva, unsigned shift,
+					 uint64_t entry, uint64_t all)
 {
-	uint64_t all = ENTRY_P, offset_bits, gpa;
+	const uint64_t offset_bits = BIT64(shift) - 1;
+	const uint8_t *at = window + (entry & address_bits & ~offset_bits) + (gva & offset_bits);
+	struct gva_code code = { 0, 0 };
 
-	for (;; shift -= 9) {
-		if (!load(window, (table & address_bits) + ((gva >> shift & 0x1ff) << 3), &table))
-			return false;
-		all &= table;
-		if (shift == PAGE_SHIFT || (table & ENTRY_PS))
-			break;
-	}
-	if (UNLIKELY(all == 0 || shift > HUGE_PAGE_SHIFT))
-		return false;
-	offset_bits = BIT64(shift) - 1;
-	gpa = (table & address_bits & ~offset_bits) | (gva & offset_bits);
-	return load(window, gpa, &words[0]) && load(window, gpa + 8, &words[1]);
+	if (UNLIKELY((all & ENTRY_P) == 0))
+		return code;
+	code.low = load64_or_index(at, 0);
+	code.high = load64_or_index(at + 8, 0);
+	return code;
 }
 
-bool gva_fetch(uint64_t cr3, unsigned levels, gva_t gva, uint64_t words[GVA_FETCH_WORDS])
+/* In an entry above those of 1 GiB pages the bit for a large page is reserved: the CPU would not have come here. */
+ALWAYS_INLINE struct gva_code fetch(uint64_t entry, bool la57, uint64_t gva)
 {
-	bool ok;
+	const uint8_t *window = guest_copy_window;
+	uint64_t all = ENTRY_P;
+
+	if (UNLIKELY(la57))
+		entry = descend(window, gva, 48, entry, &all);
+	entry = descend(window, gva, 39, entry, &all);
+	entry = descend(window, gva, 30, entry, &all);
+	if (UNLIKELY((entry & ENTRY_PS) != 0))
+		return fetch_page(window, gva, 30, entry, all);
+	entry = descend(window, gva, 21, entry, &all);
+	if ((entry & ENTRY_PS) != 0)
+		return fetch_page(window, gva, 21, entry, all);
+	entry = descend(window, gva, 12, entry, &all);
+	return fetch_page(window, gva, 12, entry, all);
+}
+
+struct gva_code gva_fetch_code(uint64_t cr3, bool la57, gva_t gva)
+{
+	struct gva_code code;
 
 	if (UNLIKELY((gva.v & (PAGE_BYTES - 1)) > PAGE_BYTES - GVA_FETCH_BYTES))
-		return false;
-	if (use_smap)
-		stac();
-	ok = fetch(guest_copy_window, cr3, PAGE_SHIFT + 9 * (levels - 1), gva.v, words);
-	if (use_smap)
-		clac();
-	return ok;
+		return (struct gva_code){ 0, 0 };
+	if (UNLIKELY(!use_smap))
+		return fetch(cr3, la57, gva.v);
+	stac();
+	code = fetch(cr3, la57, gva.v);
+	clac();
+	return code;
 }

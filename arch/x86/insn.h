@@ -86,20 +86,17 @@ MUST_CHECK static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
 	return ok;
 }
 
-/* One aligned or unaligned load. Returns false if it raised an exception. */
-MUST_CHECK static inline bool load64_safe(const void *from, uint64_t *value)
+/*
+ * The 64 bits at base + index; where that faults, `index` comes back: to the reader of a page table whose index is a multiple
+ * of 8, an entry that is not present. (Not asm goto: with outputs it is miscompiled by some compilers.)
+ */
+static inline uint64_t load64_or_index(const void *base, uint64_t index)
 {
-	uint64_t loaded = 0;
-
-	asm goto volatile("1: movq %[from], %[loaded]\n\t" EX_TABLE("1b", "%l[fault]")
-			  : [loaded] "=r"(loaded)
-			  : [from] "m"(*(const uint64_t *)from)
-			  :
-			  : fault);
-	*value = loaded;
-	return true;
-fault:
-	return false;
+	asm volatile("1: movq (%[base],%[index]), %[index]\n"
+		     "2:\n\t" EX_TABLE("1b", "2b")
+		     : [index] "+r"(index)
+		     : [base] "r"(base));
+	return index;
 }
 
 static inline uint64_t xgetbv(uint32_t index)

@@ -4,24 +4,27 @@
 #include "arch/x86/bits.h"
 
 /* SDM: "4-Level Paging and 5-Level Paging"; NPT has the same layout. APM: "Nested Table Walk". */
-#define ENTRY_P	   BIT64(0)
-#define ENTRY_RW   BIT64(1)
-#define ENTRY_US   BIT64(2)
-#define ENTRY_PWT  BIT64(3)
-#define ENTRY_PCD  BIT64(4)
-#define ENTRY_A	   BIT64(5)
-#define ENTRY_D	   BIT64(6)
-#define ENTRY_PS   BIT64(7)
-#define ENTRY_NX   BIT64(63)
+#define ENTRY_P		BIT64(0)
+#define ENTRY_RW	BIT64(1)
+#define ENTRY_US	BIT64(2)
+#define ENTRY_PWT	BIT64(3)
+#define ENTRY_PCD	BIT64(4)
+#define ENTRY_A		BIT64(5)
+#define ENTRY_D		BIT64(6)
+#define ENTRY_PS	BIT64(7)
+#define ENTRY_PAT_SMALL BIT64(7)
+#define ENTRY_PAT_LARGE BIT64(12)
+#define ENTRY_NX	BIT64(63)
 
 /* SDM: "The Extended Page Table Mechanism (EPT)", the tables of EPT entry formats. */
-#define EPT_R	   BIT64(0)
-#define EPT_W	   BIT64(1)
-#define EPT_X	   BIT64(2) /* with MBEC: for supervisor-mode addresses */
-#define EPT_TYPE   BITS64(5, 3)
-#define EPT_LEAF   BIT64(7)
-#define EPT_X_USER BIT64(10)
-#define EPT_KEPT   BIT64(11) /* ignored by the CPU: tells an entry without rights from an empty one */
+#define EPT_R		BIT64(0)
+#define EPT_W		BIT64(1)
+#define EPT_X		BIT64(2) /* with MBEC: for supervisor-mode addresses */
+#define EPT_TYPE	BITS64(5, 3)
+#define EPT_IPAT	BIT64(6)
+#define EPT_LEAF	BIT64(7)
+#define EPT_X_USER	BIT64(10)
+#define EPT_KEPT	BIT64(11) /* ignored by the CPU: tells an entry without rights from an empty one */
 
 void page_format_init(struct page_format *format, enum page_format_kind kind, unsigned levels,
 		      unsigned max_leaf_level, unsigned maxphyaddr)
@@ -159,6 +162,18 @@ enum memtype page_format_memtype(const struct page_format *format, uint64_t entr
 	if (format->kind == PAGE_FORMAT_HOST && (entry & ENTRY_PCD))
 		return MEMTYPE_UC;
 	return MEMTYPE_WB;
+}
+
+unsigned page_format_pat_index(uint64_t entry, bool large)
+{
+	unsigned index = entry & (large ? ENTRY_PAT_LARGE : ENTRY_PAT_SMALL) ? 4 : 0;
+
+	return index | (unsigned)field_get(ENTRY_PCD | ENTRY_PWT, entry);
+}
+
+bool page_format_ignores_pat(uint64_t entry)
+{
+	return entry & EPT_IPAT;
 }
 
 uint64_t page_format_with_type(const struct page_format *format, uint64_t entry, enum memtype type)

@@ -9,6 +9,7 @@
 #include "core/events.h"
 #include "core/kick.h"
 #include "core/regs.h"
+#include "mm/page_format.h"
 #include "mm/pool.h"
 #include "mm/tdp_view.h"
 
@@ -28,6 +29,7 @@ struct cpu;
 struct vcpu {
 	struct regs regs; /* first: the entry stubs find the GPRs at the vcpu's address */
 	struct events events;
+	struct page_format gva_format; /* of the guest's tables, kept from walk to walk */
 	struct vm *vm;
 	struct cpu *cpu;
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */

@@ -30,6 +30,9 @@ static void role_for_translation(struct vcpu *vcpu, struct paging_role *role)
 	role->pkru = 0;
 	role->pkrs = 0;
 	role->ac = false;
+	role->pdptr_in_memory = false;
+	page_role_update(&vcpu->gva_format, role);
+	role->format = &vcpu->gva_format;
 	if (!is_pae(role))
 		return;
 	pdptr = pdptr_read(vcpu);

@@ -54,7 +54,7 @@ static void translate(struct test_call_walk *walk)
 {
 	struct gva_reader reader = guest_copy_reader;
 	struct gva_result result = { 0 };
-	struct paging_role role;
+	struct paging_role role = { 0 };
 
 	if ((walk->flags & TEST_CALL_MARK) == 0) {
 		reader.exchange = exchange_nothing;

@@ -1,4 +1,4 @@
-// sources: mm/guest_copy.c mm/layout.c mm/gva_walk.c
+// sources: mm/guest_copy.c mm/layout.c mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/mm_test.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: mm/gva_fetch.c mm/gva_walk.c mm/guest_copy.c mm/layout.c
+// sources: mm/gva_fetch.c mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/guest_copy.c mm/layout.c
 /* The quick way to an instruction's bytes finds what the walker finds, in random tables, or says that it cannot. */
 #include "mm/gva_fetch.h"
 

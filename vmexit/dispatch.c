@@ -63,8 +63,6 @@ enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
 		return triple_fault_exit(vcpu);
 	case EXIT_NMI_WINDOW:
 	case EXIT_KICKED:
-	case EXIT_INTERRUPT_WINDOW:
-	case EXIT_PREEMPTION_TIMER:
 		return VERDICT_RESUME; /* what is pending is looked at before each entry */
 	case EXIT_MACHINE_CHECK:
 	case EXIT_ENTRY_FAILED:
@@ -97,8 +95,6 @@ const char *exit_kind_name(enum exit_kind kind)
 		[EXIT_EXCEPTION] = "exception",
 		[EXIT_STEP] = "step",
 		[EXIT_TRIPLE_FAULT] = "triple fault",
-		[EXIT_INTERRUPT_WINDOW] = "interrupt window",
-		[EXIT_PREEMPTION_TIMER] = "preemption timer",
 		[EXIT_EXTERNAL_INTERRUPT] = "external interrupt",
 		[EXIT_MACHINE_CHECK] = "machine check",
 		[EXIT_ENTRY_FAILED] = "entry failed",

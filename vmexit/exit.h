@@ -28,8 +28,6 @@ enum exit_kind {
 	EXIT_EXCEPTION,
 	EXIT_STEP, /* monitor trap flag, or the #DB of our own single step */
 	EXIT_TRIPLE_FAULT,
-	EXIT_INTERRUPT_WINDOW,
-	EXIT_PREEMPTION_TIMER,
 	EXIT_EXTERNAL_INTERRUPT,
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the CPU refused the guest state */

@@ -117,11 +117,10 @@ struct boot_info {
 	uint32_t uses_vmmcall; /* set by CORE_PREPARE: VMMCALL is the hypercall, else VMCALL */
 	struct boot_range ranges[BOOT_MAX_RANGES];
 
-	/* From ACPI, copied because an OS may reuse the tables' memory; 0 where there is none. */
-	uint64_t acpi_rsdp;
+	/* All that is needed of ACPI later, copied because an OS may reuse the tables' memory. */
 	uint64_t reset_register; /* FADT RESET_REG address if in I/O space, else 0 */
 	uint32_t reset_value;
-	uint32_t tsc_khz_hint; /* measured by the loader, 0 if not */
+	uint32_t tsc_khz; /* measured by the loader */
 
 	char error
 		[BOOT_ERROR_CHARS]; /* one line, no newline, filled by the core when a request fails */

@@ -246,7 +246,7 @@ static struct cpus *cpus_prepare(struct boot_info *info)
 	cpus->mp = firmware_locate(&firmware_mp_services_guid);
 	cpus->count = info->cpu_count;
 	cpus->is_five_level = cpus_is_five_level();
-	cpus->wait_ticks = (uint64_t)info->tsc_khz_hint * CPUS_BARRIER_TIMEOUT_MS;
+	cpus->wait_ticks = (uint64_t)info->tsc_khz * CPUS_BARRIER_TIMEOUT_MS;
 	if (cpus->mp != NULL && !EFI_ERROR(cpus->mp->who_am_i(cpus->mp, &number)))
 		cpus->boot_number = (uint32_t)number;
 	for (i = 1; i < cpus->count; i++)
@@ -332,7 +332,7 @@ EFI_STATUS cpus_start(struct boot_info *info)
 	struct cpus *cpus;
 	EFI_STATUS status;
 
-	info->tsc_khz_hint = cpus_measure_tsc_khz();
+	info->tsc_khz = cpus_measure_tsc_khz();
 	core_status = core_call(CORE_PREPARE, info, NULL);
 	if (core_status != CORE_OK)
 		return report_failure(cpus_efi_status(core_status), "%s",

@@ -80,8 +80,7 @@ static void place_fill(struct boot_info *info, const struct config *config, uint
 	info->serial_baud = config->serial_baud;
 	info->log_level = config->log_level;
 	info->cpuid_named = config->cpuid_is_named;
-	info->acpi_rsdp = place_find_rsdp();
-	reset = acpi_find_reset(info->acpi_rsdp);
+	reset = acpi_find_reset(place_find_rsdp());
 	info->reset_register = reset.port;
 	info->reset_value = reset.value;
 }

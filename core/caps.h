@@ -25,20 +25,13 @@ struct hv_caps {
 	uint8_t host_levels;
 	uint8_t maxphyaddr;
 	uint8_t guest_maxphyaddr; /* what the guest-physical map reaches of it: what CPUID shows */
-	uint32_t asid_count;
 };
 
 struct host_values {
-	uint64_t efer;
-	uint64_t pat;
-	uint64_t xcr0;
-	uint64_t cr4; /* on the boot CPU, before anything was changed */
 	bool xsave;
 	bool smap;
 	bool smep;
 	bool umip;
-	uint8_t canonical_bits; /* 48 or 57: what the CPU can */
-	uint32_t cpuid_max;
 	uint32_t cpu_signature; /* CPUID.1:EAX, what EDX holds after INIT */
 };
 

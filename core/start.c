@@ -58,19 +58,14 @@ static void read_cpu_values(void)
 		seven = cpuid(7, 0);
 	if (extended_max >= 0x80000008)
 		big = cpuid(0x80000008, 0);
-	host_values.cpuid_max = max;
 	host_values.cpu_signature = one.eax;
-	host_values.efer = rdmsr(MSR_EFER);
-	host_values.pat = rdmsr(MSR_PAT);
-	host_values.cr4 = read_cr4();
 	host_values.xsave = (one.ecx & BIT32(26)) != 0;
 	host_values.smep = (seven.ebx & BIT32(7)) != 0;
 	host_values.smap = (seven.ebx & BIT32(20)) != 0;
 	host_values.umip = (seven.ecx & BIT32(2)) != 0;
-	host_values.canonical_bits = (seven.ecx & BIT32(16)) != 0 ? 57 : 48;
 	hv_caps.maxphyaddr = big.eax != 0 ? (uint8_t)big.eax : 36;
 	hv_caps.host_huge_pages = (cpuid(0x80000001, 0).edx & BIT32(26)) != 0;
-	hv_caps.host_levels = (host_values.cr4 & CR4_LA57) != 0 ? 5 : 4;
+	hv_caps.host_levels = (read_cr4() & CR4_LA57) != 0 ? 5 : 4;
 }
 
 /* "AuthenticAMD" and "HygonGenuine" have SVM, everybody else who virtualizes has VMX. */

@@ -136,7 +136,6 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 	caps->huge_pages = (capability.ept_vpid & EPT_CAP_1G_PAGES) != 0;
 	caps->tdp_levels = (uint8_t)vmx_ept_levels(capability.ept_vpid,
 						   cpuid(LEAF_ADDRESS_SIZES, 0).eax & 0xff);
-	caps->asid_count = (chosen.word[VMX_WORD_SECONDARY] & SECONDARY_VPID) != 0 ? 0xffff : 1;
 	return CORE_OK;
 }
 

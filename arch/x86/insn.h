@@ -99,14 +99,6 @@ static inline uint64_t load64_or_index(const void *base, uint64_t index)
 	return index;
 }
 
-static inline uint64_t xgetbv(uint32_t index)
-{
-	uint32_t low, high;
-
-	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-
 MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 {
 	bool ok = false;

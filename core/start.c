@@ -114,7 +114,7 @@ static bool build_guest_map(const struct boot_info *info, uint64_t top)
 	page_format_init(&format, hv_caps.vmx ? PAGE_FORMAT_EPT : PAGE_FORMAT_NPT,
 			 hv_caps.tdp_levels, hv_caps.huge_pages ? 2 : 1, hv_caps.maxphyaddr);
 	format.exec_only = hv_caps.exec_only_pages;
-	if (hv_caps.vmx) {
+	if (hv_caps.maps_types) {
 		mtrr_read(&mtrr, hv_caps.maxphyaddr);
 		types = &mtrr;
 	}

@@ -14,13 +14,13 @@
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
 
-/* Where an entry counts. */
-enum msr_scope { SCOPE_BOTH, SCOPE_VMX, SCOPE_SVM };
-
-/* False: #GP. A NULL handler means not trapped in that direction. */
+/*
+ * An entry counts where its capability is there; NULL: everywhere. A handler returns false for #GP; a NULL handler
+ * means not trapped in that direction.
+ */
 struct msr_entry {
 	uint32_t first, last;
-	enum msr_scope scope;
+	const bool *where;
 	bool (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 	bool (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 };
@@ -157,26 +157,27 @@ static bool write_syscfg(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 /* Sorted by index: the only place that says what is trapped and why. */
 static const struct msr_entry table[] = {
 	/* the mode of the APIC decides how kicks are sent, and where its page is */
-	{ MSR_APIC_BASE, MSR_APIC_BASE, SCOPE_BOTH, NULL, write_apic_base },
-	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, SCOPE_VMX, read_feature_control, write_absent },
-	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, SCOPE_VMX, NULL, write_microcode },
+	{ MSR_APIC_BASE, MSR_APIC_BASE, NULL, NULL, write_apic_base },
+	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, &hv_caps.hides_vmx, read_feature_control,
+	  write_absent },
+	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, &hv_caps.hides_vmx, NULL, write_microcode },
 	/* memory types in EPT follow the MTRRs */
-	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * MEMTYPE_VARIABLE_MAX - 1, SCOPE_VMX, NULL,
-	  write_mtrr },
-	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, SCOPE_VMX, NULL, write_mtrr },
-	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, SCOPE_VMX, NULL, write_mtrr },
-	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_C0000 + 7, SCOPE_VMX, NULL, write_mtrr },
-	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, SCOPE_VMX, NULL, write_mtrr },
+	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * MEMTYPE_VARIABLE_MAX - 1,
+	  &hv_caps.maps_types, NULL, write_mtrr },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, &hv_caps.maps_types, NULL, write_mtrr },
+	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, &hv_caps.maps_types, NULL, write_mtrr },
+	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_C0000 + 7, &hv_caps.maps_types, NULL, write_mtrr },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, &hv_caps.maps_types, NULL, write_mtrr },
 	/* not offered */
-	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, SCOPE_VMX, read_absent, write_absent },
+	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, &hv_caps.hides_vmx, read_absent, write_absent },
 	/* INIT and SIPI are carried in software */
-	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, SCOPE_SVM, NULL, write_x2apic_icr },
+	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, &hv_caps.traps_apic, NULL, write_x2apic_icr },
 	/* SVME is ours */
-	{ MSR_EFER, MSR_EFER, SCOPE_SVM, read_efer, write_efer },
-	{ MSR_SYSCFG, MSR_SYSCFG, SCOPE_SVM, NULL, write_syscfg },
-	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, SCOPE_SVM, NULL, write_microcode },
-	{ MSR_VM_CR, MSR_VM_CR, SCOPE_SVM, read_vm_cr, write_vm_cr },
-	{ MSR_VM_HSAVE_PA, MSR_SVM_LOCK_KEY, SCOPE_SVM, read_absent, write_absent },
+	{ MSR_EFER, MSR_EFER, &hv_caps.hides_svm, read_efer, write_efer },
+	{ MSR_SYSCFG, MSR_SYSCFG, &hv_caps.hides_svm, NULL, write_syscfg },
+	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, &hv_caps.hides_svm, NULL, write_microcode },
+	{ MSR_VM_CR, MSR_VM_CR, &hv_caps.hides_svm, read_vm_cr, write_vm_cr },
+	{ MSR_VM_HSAVE_PA, MSR_SVM_LOCK_KEY, &hv_caps.hides_svm, read_absent, write_absent },
 };
 
 /* From the end, where those are that a running system touches most. */
@@ -190,7 +191,7 @@ static const struct msr_entry *find(uint32_t msr)
 	}
 	if (msr > entry->last)
 		return NULL;
-	if (entry->scope != SCOPE_BOTH && (entry->scope == SCOPE_VMX) != hv_caps.vmx)
+	if (entry->where != NULL && !*entry->where)
 		return NULL;
 	return entry;
 }

@@ -45,6 +45,7 @@ enum core_status svm_probe(struct hv_caps *caps, struct failure *failure)
 			    "memory encryption (SME) is on in the firmware: switch it off");
 	caps->vmx = false;
 	caps->traps_apic = true;
+	caps->hides_svm = true;
 	caps->nrip_save = (svm.edx & SVM_EDX_NRIP) != 0;
 	caps->vmcb_clean = (svm.edx & SVM_EDX_CLEAN) != 0;
 	caps->flush_by_asid = (svm.edx & SVM_EDX_FLUSH_BY_ASID) != 0;

@@ -131,6 +131,8 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 	}
 	revision = (uint32_t)(capability.basic & VMX_BASIC_REVISION);
 	caps->vmx = true;
+	caps->hides_vmx = true;
+	caps->maps_types = true;
 	caps->virtual_nmi = true;
 	caps->exec_only_pages = (capability.ept_vpid & EPT_CAP_EXEC_ONLY) != 0;
 	caps->huge_pages = (capability.ept_vpid & EPT_CAP_1G_PAGES) != 0;

@@ -3,42 +3,23 @@
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c mm/guest_copy.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task switches, and the accesses to guest memory underneath, in one MiB of it, with the real
- * walker, register cache and event queue; only the vendor is a fake. TSS A is the running task, B
- * another 32-bit one, C and D are 16-bit ones.
+ * Task switches in one MiB of guest memory, with the real walker, register cache and event queue;
+ * only the vendor is a fake. TSS A is the running task, B another 32-bit one, C and D are 16-bit
+ * ones.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "core/caps.h"
-#include "core/panic.h"
-#include "core/vendor.h"
-#include "mm/guest_copy.h"
-#include "mm/layout.h"
-#include "vmexit/guest_memory.h"
+#include "tests/unit/guest_test.h"
 #include "vmexit/task_switch.h"
 
-#define MEMORY_BYTES	0x100000u
-#define GDT		0x1000u
-#define GDT_LIMIT	0xffu
-#define LDT		0x1800u
-#define TSS_A		0x3000u
-#define TSS_B		0x3100u
-#define TSS_C		0x3200u
-#define TSS_D		0x3300u
-#define STACK		0x8000u
-#define PAGE_DIRECTORY	0x10000u
-#define PAGE_TABLE	0x11000u
-#define OTHER_DIRECTORY 0x12000u
-#define PAE_DIRECTORY	0x13000u
-#define PAE_POINTERS	0x14020u
+#define GDT	      0x1000u
+#define GDT_LIMIT     0xffu
+#define LDT	      0x1800u
+#define TSS_A	      0x3000u
+#define TSS_B	      0x3100u
+#define TSS_C	      0x3200u
+#define TSS_D	      0x3300u
+#define STACK	      0x8000u
+#define PAE_DIRECTORY 0x13000u
+#define PAE_POINTERS  0x14020u
 
 enum selector {
 	CODE0 = 0x08,
@@ -64,49 +45,6 @@ enum selector {
 	LDT_DATA3 = 0x0c,
 	OUTSIDE = 0x200,
 };
-
-static uint8_t *memory;
-static struct vcpu vcpu;
-static unsigned flushes;
-
-struct hv_caps hv_caps;
-struct host_values host_values;
-
-static void fake_flush(struct vcpu *which)
-{
-	assert_ptr_equal(which, &vcpu);
-	flushes++;
-}
-
-static const struct vendor_ops fake_ops = { .name = "fake", .flush_linear = fake_flush };
-const struct vendor_ops *vendor = &fake_ops;
-
-void hv_panic(const char *format, ...)
-{
-	fail_msg("hv_panic: %s", format);
-	abort();
-}
-
-void mm_panic(const char *what)
-{
-	fail_msg("mm_panic: %s", what);
-	abort();
-}
-
-/* --- guest memory -------------------------------------------------------------------------- */
-
-static uint32_t load(uint32_t address, unsigned bytes)
-{
-	uint32_t value = 0;
-
-	memcpy(&value, memory + address, bytes);
-	return value;
-}
-
-static void store(uint32_t address, unsigned bytes, uint64_t value)
-{
-	memcpy(memory + address, &value, bytes);
-}
 
 static void set_descriptor(uint32_t address, uint32_t base, uint32_t limit, uint32_t rights)
 {
@@ -186,11 +124,6 @@ static void fill_tss16(uint32_t tss)
 
 /* --- the running task ---------------------------------------------------------------------- */
 
-static struct segment flat(uint16_t selector, uint32_t rights)
-{
-	return (struct segment){ .selector = selector, .limit = UINT32_MAX, .rights = rights };
-}
-
 static int set_up(void **state)
 {
 	struct regs *regs = &vcpu.regs;
@@ -221,22 +154,6 @@ static int set_up(void **state)
 		(struct segment){ .selector = SEL_A, .base = TSS_A, .limit = 0x67, .rights = 0x8b };
 	regs->gdtr = (struct table_register){ GDT, GDT_LIMIT };
 	hv_caps.maxphyaddr = 40;
-	return 0;
-}
-
-static int make_memory(void **state)
-{
-	(void)state;
-	memory = calloc(1, MEMORY_BYTES);
-	guest_copy_reset();
-	guest_copy_window = memory;
-	return guest_copy_add_ram(0, MEMORY_BYTES) ? 0 : -1;
-}
-
-static int free_memory(void **state)
-{
-	(void)state;
-	free(memory);
 	return 0;
 }
 
@@ -813,16 +730,6 @@ static void faults_in_the_new_task(void **state)
 
 /* --- paging -------------------------------------------------------------------------------- */
 
-/* 32-bit paging, the first 4 MiB on themselves; another directory has the same table. */
-static void page_32bit(void)
-{
-	for (unsigned i = 0; i < 1024; i++)
-		store(PAGE_TABLE + 4 * i, 4, i << 12 | 3);
-	store(PAGE_DIRECTORY, 4, PAGE_TABLE | 3);
-	store(OTHER_DIRECTORY, 4, PAGE_TABLE | 3);
-	vcpu.regs.cr0 |= CR0_PG | CR0_WP;
-}
-
 static void cr3_is_loaded(void **state)
 {
 	(void)state;
@@ -991,167 +898,6 @@ static void reserved_bits_in_pdptrs(void **state)
 	}
 }
 
-/* --- the accesses underneath --------------------------------------------------------------- */
-
-static void set_rip(uint64_t rip)
-{
-	vcpu.regs.rip = rip;
-	vcpu.regs.segments[SEGMENT_CS].base = 0;
-}
-
-static void fetch_stops_at_the_page(void **state)
-{
-	static const uint8_t cpuid[] = { 0x66, 0x66, 0x0f, 0xa2 };
-	uint8_t buffer[INSN_MAX_BYTES];
-	struct insn insn;
-
-	(void)state;
-	page_32bit();
-	store(PAGE_TABLE + 4 * 5, 4, 0x9003);
-	store(PAGE_TABLE + 4 * 6, 4, 0xf003);
-	memcpy(memory + 0x9ffd, cpuid, 3);
-	memory[0xf000] = 0xa2;
-	set_rip(0x5ffd);
-	assert_int_equal(guest_fetch(&vcpu, buffer), 3);
-	assert_int_equal(guest_fetch_more(&vcpu, buffer, 3), 15);
-	assert_memory_equal(buffer, cpuid, 4);
-	assert_int_equal(guest_system_length(&vcpu, SYSTEM_CPUID), 4);
-	assert_int_equal(guest_system_length(&vcpu, SYSTEM_RDMSR), 0);
-	assert_true(guest_fetch_insn(&vcpu, &insn));
-	assert_int_equal(insn.bytes, 4);
-	/* Without the second page there is no instruction; without the first there is nothing. */
-	store(PAGE_TABLE + 4 * 6, 4, 0);
-	assert_int_equal(guest_fetch_more(&vcpu, buffer, 3), 3);
-	assert_int_equal(guest_system_length(&vcpu, SYSTEM_CPUID), 0);
-	assert_false(guest_fetch_insn(&vcpu, &insn));
-	store(PAGE_TABLE + 4 * 5, 4, 0);
-	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
-	assert_int_equal(guest_fetch_more(&vcpu, buffer, 0), 0);
-	assert_int_equal(guest_system_length(&vcpu, SYSTEM_CPUID), 0);
-	assert_false(vcpu.events.pending.valid);
-}
-
-static void fetch_adds_the_base(void **state)
-{
-	uint8_t buffer[INSN_MAX_BYTES];
-
-	(void)state;
-	memory[0x12345] = 0xcf;
-	vcpu.regs.cr0 = CR0_NE;
-	vcpu.regs.rip = 0x2345;
-	vcpu.regs.segments[SEGMENT_CS] =
-		(struct segment){ .selector = 0x1000, .base = 0x10000, .limit = 0xffff };
-	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
-	assert_int_equal(buffer[0], 0xcf);
-	assert_int_equal(guest_system_length(&vcpu, SYSTEM_IRET), 1);
-	/* The sum wraps at 4 GiB. */
-	vcpu.regs.segments[SEGMENT_CS].base = 0xffff0000;
-	vcpu.regs.rip = 0x22345;
-	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
-	assert_int_equal(buffer[0], 0xcf);
-}
-
-/* Long mode: four levels of one entry each, and the user's page at 0x200000. */
-static void page_long(void)
-{
-	store(PAGE_DIRECTORY, 8, PAGE_TABLE | 7);
-	store(PAGE_TABLE, 8, OTHER_DIRECTORY | 7);
-	store(OTHER_DIRECTORY, 8, 0x83);
-	store(OTHER_DIRECTORY + 8, 8, 0x87);
-	vcpu.regs.cr0 |= CR0_PG | CR0_WP;
-	vcpu.regs.cr4 |= CR4_PAE;
-	vcpu.regs.efer = EFER_LME | EFER_LMA;
-	vcpu.regs.segments[SEGMENT_CS].rights = 0xa09b;
-	/* PDPTRs are not for this mode: fetching them would call the missing vendor function. */
-	vcpu.regs.available &= ~REG_BIT(REG_PDPTR);
-}
-
-static void access_as_the_guest(void **state)
-{
-	struct guest_fault fault;
-	uint32_t value = 0x11223344;
-
-	(void)state;
-	page_long();
-	assert_true(guest_write(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
-	assert_int_equal(load(0x800, 4), 0x11223344);
-	vcpu.regs.segments[SEGMENT_SS].rights |= SEGMENT_DPL;
-	assert_true(guest_read(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
-	assert_false(guest_read(&vcpu, (gva_t){ 0x800 }, &value, 4, 0, &fault));
-	assert_int_equal(fault.kind, GUEST_FAULT_PAGE);
-	assert_int_equal(fault.error_code, PFERR_PRESENT | PFERR_USER);
-	assert_int_equal(fault.address.v, 0x800);
-	assert_true(guest_read(&vcpu, (gva_t){ 0x800 }, &value, 4, ACCESS_IMPLICIT, &fault));
-	assert_false(guest_read(&vcpu, (gva_t){ UINT64_C(1) << 47 }, &value, 4, 0, &fault));
-	assert_int_equal(fault.kind, GUEST_FAULT_NOT_CANONICAL);
-	assert_false(guest_read(&vcpu, (gva_t){ 0x200000 + MEMORY_BYTES }, &value, 4, 0, &fault));
-	assert_int_equal(fault.kind, GUEST_FAULT_NOT_MEMORY);
-}
-
-static void fetch_has_the_rights_of_the_task(void **state)
-{
-	uint8_t buffer[INSN_MAX_BYTES];
-
-	(void)state;
-	page_long();
-	vcpu.regs.cr4 |= CR4_SMEP;
-	vcpu.regs.rip = 0x200000;
-	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
-	vcpu.regs.segments[SEGMENT_SS].rights |= SEGMENT_DPL;
-	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
-	vcpu.regs.rip = 0;
-	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
-}
-
-/* The second page refuses: the first must not have changed. */
-static void write_all_or_nothing(void **state)
-{
-	uint8_t bytes[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
-	struct guest_fault fault;
-
-	(void)state;
-	page_32bit();
-	store(PAGE_TABLE + 4 * 6, 4, 0x6001);
-	assert_false(guest_write(&vcpu, (gva_t){ 0x5ffc }, bytes, 8, 0, &fault));
-	assert_int_equal(fault.error_code, PFERR_PRESENT | PFERR_WRITE);
-	assert_int_equal(fault.address.v, 0x6000);
-	assert_int_equal(load(0x5ffc, 4), 0);
-	assert_false(guest_write_probe(&vcpu, (gva_t){ 0x5ffc }, 8, 0, &fault));
-	store(PAGE_TABLE + 4 * 6, 4, 0x6003);
-	assert_true(guest_write_probe(&vcpu, (gva_t){ 0x5ffc }, 8, 0, &fault));
-	assert_int_equal(load(0x5ffc, 4), 0);
-	assert_true(guest_write(&vcpu, (gva_t){ 0x5ffc }, bytes, 8, 0, &fault));
-	assert_memory_equal(memory + 0x5ffc, bytes, 8);
-}
-
-static uint64_t operand_address(const void *bytes, unsigned count)
-{
-	struct insn insn;
-
-	assert_true(decode_insn(bytes, count, mode_code_bytes(&vcpu), &insn));
-	return guest_operand_address(&vcpu, &insn).v;
-}
-
-static void operand_addresses(void **state)
-{
-	(void)state;
-	vcpu.regs.gpr[REG_RBX] = 0x1234fffe;
-	vcpu.regs.gpr[REG_RSI] = 0x10;
-	vcpu.regs.segments[SEGMENT_DS].base = 0x50000;
-	vcpu.regs.segments[SEGMENT_FS].base = 0xf0000000;
-	assert_int_equal(operand_address("\x67\x89\x00", 3), 0x5000e); /* [BX+SI] */
-	/* FS:[EBX+ESI*4] wraps at 4 GiB. */
-	assert_int_equal(operand_address("\x64\x89\x04\xb3", 4), 0x0235003e);
-	page_long();
-	vcpu.regs.rip = UINT64_C(0x7fff00000000);
-	vcpu.regs.segments[SEGMENT_FS].base = UINT64_C(0xffff800000000000);
-	assert_int_equal(operand_address("\x89\x05\xff\xff\xff\xff", 6), UINT64_C(0x7fff00000005));
-	assert_int_equal(operand_address("\x64\x89\x03", 3), UINT64_C(0xffff80001234fffe));
-	assert_int_equal(operand_address("\x89\x03", 2), 0x1234fffe); /* DS has no base */
-	vcpu.regs.gpr[REG_RBX] = UINT64_C(0xffffffff00000001);
-	assert_int_equal(operand_address("\x67\x89\x43\xfe", 4), 0xffffffff);
-}
-
 /* --- anything ------------------------------------------------------------------------------ */
 
 static uint64_t random_state = UINT64_C(0x9e3779b97f4a7c15);
@@ -1230,12 +976,6 @@ int main(void)
 		TEST(tss_across_two_pages),
 		TEST(pdptrs_are_loaded),
 		TEST(reserved_bits_in_pdptrs),
-		TEST(fetch_stops_at_the_page),
-		TEST(fetch_adds_the_base),
-		TEST(access_as_the_guest),
-		TEST(fetch_has_the_rights_of_the_task),
-		TEST(write_all_or_nothing),
-		TEST(operand_addresses),
 		TEST(any_tables_leave_a_valid_state),
 	};
 

@@ -212,6 +212,36 @@ static void set_entry(struct page_table *table, const struct change *change, uin
 		retire(table, next_table(&table->format, old), level - 1);
 }
 
+/* Whether a table below an entry of `level` says the same as one leaf there, and that leaf. */
+static bool is_uniform(const struct page_format *format, const uint64_t *page, unsigned level,
+		       uint64_t *leaf)
+{
+	uint64_t step = page_format_entry_bytes(level - 1), want = page[0];
+
+	if (level > format->max_leaf_level || want == 0 || is_table(format, want, level - 1) ||
+	    ((want & format->address) & (page_format_entry_bytes(level) - 1)) != 0)
+		return false;
+	*leaf = want | format->leaf;
+	for (unsigned i = 1; i < TABLE_ENTRIES; i++) {
+		want += step;
+		if (page[i] != want)
+			return false;
+	}
+	return true;
+}
+
+/* After what is below has changed, `page` is the entry's table. */
+static void tidy(struct page_table *table, uint64_t *entry, unsigned level, uint64_t *page,
+		 bool *changed)
+{
+	uint64_t leaf = 0;
+
+	if (!is_empty(page) && (!table->merges || !is_uniform(&table->format, page, level, &leaf)))
+		return;
+	store(&table->format, entry, leaf, changed);
+	retire(table, page, level - 1);
+}
+
 static void apply(struct page_table *table, const struct change *change, uint64_t *entry,
 		  unsigned level, uint64_t start, uint64_t last)
 {
@@ -232,8 +262,25 @@ static void apply(struct page_table *table, const struct change *change, uint64_
 			break;
 		start = piece + 1;
 	}
-	if (change->kind == CHANGE_UNMAP && is_empty(page))
-		set_entry(table, change, entry, level, 0);
+	tidy(table, entry, level, page, change->changed);
+}
+
+static void merge(struct page_table *table, uint64_t *entry, unsigned level, uint64_t start,
+		  uint64_t last, bool *changed)
+{
+	uint64_t *page;
+
+	if (!is_own_table(&table->format, *entry, level))
+		return;
+	page = next_table(&table->format, *entry);
+	for (uint64_t piece; level > 1; start = piece + 1) {
+		piece = piece_last(start, level - 1, last);
+		merge(table, &page[page_format_index(start, level - 1)], level - 1, start, piece,
+		      changed);
+		if (piece == last)
+			break;
+	}
+	tidy(table, entry, level, page, changed);
 }
 
 /* Whether the tables reach the range: a canonical address in the host's, a low one in the guest-physical map. */
@@ -273,7 +320,7 @@ static bool make_change(struct page_table *table, struct change *change, uint64_
 		if (last == change->last)
 			break;
 	}
-	if (pages > table->pool->free_pages)
+	if (pages + table->reserve > table->pool->free_pages)
 		return false;
 	for (uint64_t start = change->address, last;; start = last + 1) {
 		last = piece_last(start, top, change->last);
@@ -318,6 +365,23 @@ bool page_table_protect(struct page_table *table, uint64_t address, uint64_t byt
 	return make_change(table, &change, bytes);
 }
 
+void page_table_merge(struct page_table *table, uint64_t address, uint64_t bytes, bool *changed)
+{
+	unsigned top = table->format.levels - 1u;
+	struct change range = { .address = address, .last = address + (bytes - 1) };
+
+	if (bytes == 0 || !table->merges)
+		return;
+	check_range(table, &range, bytes);
+	for (uint64_t start = address, last;; start = last + 1) {
+		last = piece_last(start, top, range.last);
+		merge(table, &table->root[page_format_index(start, top)], top, start, last,
+		      changed);
+		if (last == range.last)
+			return;
+	}
+}
+
 bool page_table_link_shared_range(struct page_table *table, uint64_t address, uint64_t bytes,
 				  const uint64_t *shared, bool *changed)
 {
@@ -360,7 +424,7 @@ bool page_table_split(struct page_table *table, uint64_t address, bool *changed)
 
 	if (level == 0 || *entry == 0)
 		return true;
-	if (table->pool->free_pages == 0)
+	if (table->pool->free_pages <= table->reserve)
 		return false;
 	own_table(table, entry, level, changed);
 	return true;

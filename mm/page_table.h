@@ -19,6 +19,8 @@ struct page_table {
 	struct pool *pool;
 	uint64_t *root; /* virtual; its hpa is what CR3, EPTP or N_CR3 take */
 	void *retired; /* tables unlinked, but perhaps still cached by a CPU: page_table_release() */
+	uint64_t reserve; /* pages of the pool that no change may take */
+	bool merges; /* a table that says no more than one large leaf would is replaced by it */
 };
 
 /* What one translation looks like. */
@@ -35,8 +37,9 @@ MUST_CHECK bool page_table_init(struct page_table *table, const struct page_form
 
 /*
  * Map [address, address + bytes) to hpa and on, with the largest pages that fit; existing mappings in the range are
- * replaced (larger ones split at its edges, tables that become unused are given back). False: the pool is empty.
- * `*changed` becomes true if an entry that was present was changed (then flush before relying on it).
+ * replaced (larger ones split at its edges, tables that become unused are given back). False: the pool is empty (or
+ * down to its reserve), and nothing has changed. `*changed` becomes true if an entry that was present was changed (then
+ * flush before relying on it).
  */
 MUST_CHECK bool page_table_map(struct page_table *table, uint64_t address, hpa_t hpa,
 			       uint64_t bytes, unsigned rights, enum memtype type, bool *changed);
@@ -62,6 +65,12 @@ uint64_t *page_table_entry(const struct page_table *table, uint64_t address, uns
 
 /* Split the large leaf at `address`, if it is one, into 512 of the next level. False: the pool is empty. */
 MUST_CHECK bool page_table_split(struct page_table *table, uint64_t address, bool *changed);
+
+/*
+ * Put large leaves back wherever the tables of a range say no more than one would: same rights and types, frames in a
+ * row. Takes no page and changes no translation, but retires tables.
+ */
+void page_table_merge(struct page_table *table, uint64_t address, uint64_t bytes, bool *changed);
 
 /* Change a leaf entry to another value of the same level, in one store. */
 void page_table_store(const struct page_table *table, uint64_t *entry, uint64_t value,

@@ -31,12 +31,15 @@ CLANG := $(findstring clang,$(CC))
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
 
+# DEBUG=1: checks that cost time on every exit and every change of a table.
+DEBUG ?= 0
+
 # A frame pointer would cost a register and two instructions a function on every exit.
 FRAME_POINTER ?= -fomit-frame-pointer
 
 COMMON_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -ffreestanding -fno-common \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-unwind-tables -mno-red-zone \
-	-fcf-protection=none -ffile-prefix-map=$(CURDIR)=.
+	-fcf-protection=none -ffile-prefix-map=$(CURDIR)=. $(if $(filter 1,$(DEBUG)),-DCONFIG_FLUSH_MODEL=1)
 
 CORE_CFLAGS := $(COMMON_CFLAGS) -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
 	$(FRAME_POINTER) -fstack-protector-strong -mstack-protector-guard=global
@@ -189,6 +192,7 @@ setup-build setup-image setup-test setup-emulators setup-guest:
 #: Solovisor, a bare-metal hypervisor in one EFI file
 #:
 #:   make                    build/solovisor.efi (CC=clang works too, V=1 shows the commands)
+#:   make DEBUG=1            with costly checks (best with BUILD=build/debug)
 #:   make run                boot it in QEMU under OVMF, hosting a small Debian Linux (Ctrl-A X leaves)
 #:        GUEST=path         another guest: kernel, EFI program, disk or ISO image
 #:        CPUS=2 MEM=1024    size of the machine

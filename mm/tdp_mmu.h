@@ -2,15 +2,20 @@
 /*
  * The guest-physical map (EPT or NPT): the identity over all of MAXPHYADDR, minus what is hidden. What the memory
  * map and the MTRRs name is mapped at once; what lies above is mapped on first touch from a pool of its own whose
- * rule when full is to take back the table that was added first.
+ * rule when full is to take back the table that was added first, unless something in it was changed.
+ *
+ * Every function but tdp_mmu_is_hidden() is called with the lock that serializes the map. Large leaves are split for
+ * what differs and put back when nothing differs any more.
  */
 #ifndef MM_TDP_MMU_H
 #define MM_TDP_MMU_H
 
+#include "mm/flush_model.h"
 #include "mm/memtype.h"
 #include "mm/page_table.h"
 
 #define TDP_HIGH_TABLES	  16u
+#define TDP_HIGH_PINNED	  8u /* of them, at most so many stay because something in them was changed */
 #define TDP_HIDDEN_RANGES 8u
 
 struct tdp_hidden {
@@ -25,6 +30,7 @@ struct tdp_mmu {
 	uint64_t eager_end;		      /* mapped at start: [0, eager_end) */
 	uint64_t end;			      /* 1 << MAXPHYADDR, or what the levels reach */
 	uint64_t high_slots[TDP_HIGH_TABLES]; /* addresses of high tables in the order they came */
+	bool high_pinned[TDP_HIGH_TABLES]; /* something in it is not as the first touch made it */
 	uint32_t high_count;
 	uint32_t high_next; /* the oldest, when all slots are in use */
 	bool typed;	    /* EPT: leaves carry the MTRRs' types */
@@ -33,6 +39,9 @@ struct tdp_mmu {
 	uint8_t *ones_page;	/* 0xff */
 	struct tdp_hidden hidden[TDP_HIDDEN_RANGES];
 	uint32_t hidden_count;
+	uint64_t
+		generation; /* of the tables: another one after each change, copies of them are out of date */
+	struct flush_model model;
 };
 
 /*
@@ -51,13 +60,21 @@ MUST_CHECK bool tdp_mmu_hide(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes);
 bool tdp_mmu_is_hidden(const struct tdp_mmu *tdp, gpa_t gpa);
 
 /*
- * Give 4 KiB frames other rights, or one another frame behind it; below eager_end and not hidden (else false, as
- * when the pool is empty). *changed: flush on all CPUs.
+ * Change a range of whole 4 KiB frames below eager_end, or in one slot (what a table of the largest leaves covers)
+ * above it: give it other rights (frames and types stay), another
+ * frame behind it (with the types of those), or nothing at all. False, and nothing has changed: a part of it is hidden,
+ * or beyond the end, the pool is empty, or too many high tables would have to stay. Where the pool is empty, flush on
+ * all CPUs, call tdp_mmu_flushed() and try again: tables may have been waiting for that. *changed: flush on all CPUs
+ * before relying on what is no longer allowed.
  */
 MUST_CHECK bool tdp_mmu_protect(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes, unsigned rights,
 				bool *changed);
-MUST_CHECK bool tdp_mmu_redirect(struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame, unsigned rights,
-				 bool *changed);
+MUST_CHECK bool tdp_mmu_map(struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame, uint64_t bytes,
+			    unsigned rights, bool *changed);
+MUST_CHECK bool tdp_mmu_unmap(struct tdp_mmu *tdp, gpa_t gpa, uint64_t bytes, bool *changed);
+
+/* Whether the map allows this access now (`rights`: all that are needed): a CPU that faulted had an older entry. */
+bool tdp_mmu_allows(const struct tdp_mmu *tdp, gpa_t gpa, unsigned rights);
 
 enum tdp_touch {
 	TDP_TOUCH_MAPPED,   /* now (or meanwhile) mapped: resume the guest */
@@ -66,8 +83,9 @@ enum tdp_touch {
 };
 
 /*
- * A nested page fault or EPT violation at an address that may just not be mapped yet. After TDP_TOUCH_RECYCLED the
- * caller keeps whatever lock serializes the tdp_mmu until all CPUs have flushed: the next touch reuses the pages.
+ * A nested page fault or EPT violation at an address that may just not be mapped yet. After TDP_TOUCH_RECYCLED, and
+ * after a change above eager_end, the caller keeps the lock until all CPUs have flushed and calls tdp_mmu_flushed(): the
+ * next touch needs the pages.
  */
 enum tdp_touch tdp_mmu_touch(struct tdp_mmu *tdp, gpa_t gpa);
 
@@ -77,7 +95,7 @@ enum tdp_touch tdp_mmu_touch(struct tdp_mmu *tdp, gpa_t gpa);
  */
 bool tdp_mmu_set_types(struct tdp_mmu *tdp, const struct mtrr_state *mtrr);
 
-/* Every CPU has flushed: tables that were replaced may be used again. Optional, but gives pages back. */
+/* Every CPU has flushed since the last change: tables that were replaced may be used again. Gives pages back. */
 void tdp_mmu_flushed(struct tdp_mmu *tdp);
 
 #endif

@@ -1,4 +1,4 @@
-// sources: mm/tdp_mmu.c mm/page_table.c mm/page_format.c mm/memtype.c mm/pool.c mm/layout.c
+// sources: mm/tdp_mmu.c mm/flush_model.c mm/page_table.c mm/page_format.c mm/memtype.c mm/pool.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/mm_test.h"
 
@@ -103,8 +103,8 @@ static void npt_is_the_identity(void **state)
 	check_identity(&f, NULL, 0, GIB(2));
 	assert_int_equal(mapping_at(&f, 0).level, 2);
 	assert_int_equal(mapping_at(&f, GIB(512) - 1).hpa.v, GIB(512) - 1);
-	/* root, one PDPT, hidden table, page of ones, and 17 for the high part */
-	assert_int_equal(f.pool.free_pages, 64 - 4 - 17);
+	/* root, one PDPT, hidden table, page of ones, and 17 + 8 for the high part */
+	assert_int_equal(f.pool.free_pages, 64 - 4 - 17 - 8);
 	setup(&f, PAGE_FORMAT_NPT, 4, 1, NULL, GIB(6) + 1, 36, 100);
 	assert_int_equal(f.tdp.eager_end, GIB(7));
 	check_identity(&f, NULL, 0, GIB(7));
@@ -184,8 +184,9 @@ static void hidden_ranges_read_as_ones(void **state)
 	assert_false(
 		tdp_mmu_protect(&f.tdp, (gpa_t){ MIB(1024) }, PAGE_BYTES, RIGHT_ALL, &changed));
 	assert_false(tdp_mmu_protect(&f.tdp, (gpa_t){ MIB(1018) }, MIB(4), RIGHT_ALL, &changed));
-	assert_false(
-		tdp_mmu_redirect(&f.tdp, (gpa_t){ MIB(1020) }, (hpa_t){ 0 }, RIGHT_ALL, &changed));
+	assert_false(tdp_mmu_map(&f.tdp, (gpa_t){ MIB(1020) }, (hpa_t){ 0 }, PAGE_BYTES, RIGHT_ALL,
+				 &changed));
+	assert_false(tdp_mmu_unmap(&f.tdp, (gpa_t){ 0 }, GIB(2), &changed));
 	assert_false(changed);
 	assert_int_equal(f.pool.free_pages, free_pages);
 	/* nor by other MTRRs */
@@ -215,8 +216,8 @@ static void single_frames(void **state)
 	assert_int_equal(mapping_at(&f, 0xfee00000).rights, RIGHT_READ);
 	assert_int_equal(mapping_at(&f, 0xfee00000).type, MEMTYPE_UC);
 	check_identity(&f, &mtrr, 0xfee01000, GIB(4));
-	assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ ARENA_HPA },
-				     RIGHT_READ | RIGHT_EXEC, &changed));
+	assert_true(tdp_mmu_map(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ ARENA_HPA }, PAGE_BYTES,
+				RIGHT_READ | RIGHT_EXEC, &changed));
 	assert_int_equal(mapping_at(&f, 0x5abc).hpa.v, ARENA_HPA + 0xabc);
 	assert_int_equal(mapping_at(&f, 0x5abc).type, MEMTYPE_WB);
 	/* protecting again keeps the frame, also through a time without any rights */
@@ -226,8 +227,8 @@ static void single_frames(void **state)
 	assert_true(
 		tdp_mmu_protect(&f.tdp, (gpa_t){ 0x4000 }, 3 * PAGE_BYTES, RIGHT_ALL, &changed));
 	assert_int_equal(mapping_at(&f, 0x5abc).hpa.v, ARENA_HPA + 0xabc);
-	assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ 0x5000 }, RIGHT_ALL,
-				     &changed));
+	assert_true(tdp_mmu_map(&f.tdp, (gpa_t){ 0x5000 }, (hpa_t){ 0x5000 }, PAGE_BYTES, RIGHT_ALL,
+				&changed));
 	check_identity(&f, &mtrr, 0, MIB(4));
 	/* the pool is the limit, and then nothing changes */
 	for (unsigned i = 0;; i++) {
@@ -242,9 +243,6 @@ static void single_frames(void **state)
 			break;
 		}
 	}
-	/* the high part cannot be protected, as it comes and goes */
-	assert_false(
-		tdp_mmu_protect(&f.tdp, (gpa_t){ GIB(600) }, PAGE_BYTES, RIGHT_READ, &changed));
 }
 
 /* --- first touches --------------------------------------------------------------------------------------- */
@@ -320,7 +318,7 @@ static void check_touches(enum page_format_kind kind, unsigned levels, unsigned 
 			for (unsigned k = 0; k < count; k++)
 				assert_ptr_not_equal(slot_table(&f, fifo[k]), victim);
 		}
-		if (random_below(3) == 0)
+		if (touch == TDP_TOUCH_RECYCLED || random_below(3) == 0)
 			tdp_mmu_flushed(&f.tdp);
 	}
 	assert_int_equal(count, TDP_HIGH_TABLES);
@@ -358,32 +356,36 @@ static void other_types_in_place(void **state)
 {
 	struct mtrr_state from = ovmf_state(40), to = desktop_state(40);
 	struct fixture f;
+	uint64_t free_pages;
 	bool changed = false;
 
 	(void)state;
 	for (unsigned max_leaf = 1; max_leaf <= 2; max_leaf++) {
 		setup(&f, PAGE_FORMAT_EPT, 4, max_leaf, &from, GIB(8), 40, 200);
 		assert_int_equal(tdp_mmu_touch(&f.tdp, (gpa_t){ GIB(700) }), TDP_TOUCH_MAPPED);
+		free_pages = f.pool.free_pages;
 		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0001000 }, PAGE_BYTES, RIGHT_READ,
 					    &changed));
 		assert_true(
 			tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0002000 }, PAGE_BYTES, 0, &changed));
 		/* leads from RAM to device memory: has the type of where it leads */
-		assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0xd0005000 },
-					     RIGHT_READ, &changed));
+		assert_true(tdp_mmu_map(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0xd0005000 },
+					PAGE_BYTES, RIGHT_READ, &changed));
 		assert_true(tdp_mmu_set_types(&f.tdp, &to));
 		assert_int_equal(mapping_at(&f, 0xd0001000).rights, RIGHT_READ);
 		assert_int_equal(mapping_at(&f, 0x7123).hpa.v, 0xd0005123);
 		assert_int_equal(mapping_at(&f, 0x7123).type, MEMTYPE_UC);
 		assert_int_equal(mapping_at(&f, GIB(700)).type, MEMTYPE_UC);
 		assert_false(tdp_mmu_set_types(&f.tdp, &to)); /* nothing left to do */
-		assert_true(tdp_mmu_redirect(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0x7000 },
-					     RIGHT_ALL, &changed));
+		assert_true(tdp_mmu_map(&f.tdp, (gpa_t){ 0x7000 }, (hpa_t){ 0x7000 }, PAGE_BYTES,
+					RIGHT_ALL, &changed));
 		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0xd0000000 }, MIB(2), RIGHT_ALL,
 					    &changed));
 		check_identity(&f, &to, 0, GIB(8));
-		/* and back: the pages that were split stay so, the types are right */
+		/* and back: the types are right, and what was split is whole again */
 		assert_true(tdp_mmu_set_types(&f.tdp, &from));
+		tdp_mmu_flushed(&f.tdp);
+		assert_int_equal(f.pool.free_pages, free_pages);
 		check_identity(&f, &from, 0, GIB(8));
 		assert_int_equal(mapping_at(&f, GIB(700)).type, MEMTYPE_WB);
 	}
@@ -434,13 +436,290 @@ static void hostile_masks(void **state)
 	assert_int_equal(tdp_mmu_touch(&f.tdp, (gpa_t){ GIB(700) }), TDP_TOUCH_MAPPED);
 	assert_true(tdp_mmu_set_types(&f.tdp, &to));
 	assert_int_equal(f.pool.free_pages, 0);
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 100; i++) {
 		assert_true(tdp_mmu_touch(&f.tdp, (gpa_t){ GIB(512) * (2 + random_below(120)) }) !=
 			    TDP_TOUCH_REFUSED);
+		tdp_mmu_flushed(&f.tdp);
+	}
 	to.base[1] = 0x1000 | MEMTYPE_WB; /* and one that changes nothing */
 	(void)tdp_mmu_set_types(&f.tdp, &to);
 	assert_true(tdp_mmu_set_types(&f.tdp, &from));
 	check_identity(&f, &from, 0, GIB(4));
+}
+
+/* --- changes against a shadow -------------------------------------------------------------------------- */
+
+/* What the map should be: the identity, then each change on top of it. */
+struct change {
+	enum { CHANGE_PROTECT, CHANGE_MAP, CHANGE_UNMAP } kind;
+	uint64_t start, end, frame;
+	unsigned rights;
+};
+
+#define CHANGES_MAX 24u
+
+struct shadow {
+	struct change changes[2 * CHANGES_MAX]; /* and each undone */
+	unsigned count;
+	const struct mtrr_state *mtrr; /* NULL: NPT */
+	uint64_t edges[512];	       /* where anything may change */
+	unsigned edge_count;
+};
+
+struct expected {
+	bool mapped;
+	uint64_t hpa;
+	unsigned rights;
+};
+
+static struct expected shadow_at(const struct shadow *shadow, uint64_t gpa)
+{
+	struct expected expected = { true, gpa, RIGHT_ALL };
+
+	for (unsigned i = 0; i < shadow->count; i++) {
+		const struct change *change = &shadow->changes[i];
+
+		if (gpa < change->start || gpa >= change->end)
+			continue;
+		if (change->kind == CHANGE_UNMAP)
+			expected.mapped = false;
+		else if (change->kind == CHANGE_MAP)
+			expected = (struct expected){ true, change->frame + (gpa - change->start),
+						      change->rights };
+		else
+			expected.rights = change->rights;
+	}
+	return expected;
+}
+
+static void add_edge(struct shadow *shadow, uint64_t gpa)
+{
+	shadow->edges[shadow->edge_count++] = gpa;
+}
+
+static void find_edges(struct shadow *shadow)
+{
+	static const uint64_t mtrr[] = { 0, 0xa0000, MIB(1), GIB(2), GIB(4) };
+
+	shadow->edge_count = 0;
+	for (unsigned i = 0; i < ARRAY_COUNT(mtrr); i++)
+		add_edge(shadow, mtrr[i]);
+	for (unsigned i = 0; i < shadow->count; i++) {
+		const struct change *change = &shadow->changes[i];
+
+		add_edge(shadow, change->start);
+		add_edge(shadow, change->end);
+		for (unsigned k = 0; k < ARRAY_COUNT(mtrr); k++)
+			add_edge(shadow, mtrr[k] - change->frame + change->start);
+	}
+}
+
+static void check_leaf_at(const struct fixture *f, const struct shadow *shadow, uint64_t entry,
+			  unsigned level, uint64_t start, uint64_t gpa)
+{
+	struct expected want = shadow_at(shadow, gpa);
+	uint64_t hpa = (entry & UINT64_C(0x000ffffffffff000)) + (gpa - start);
+	const struct page_format *format = &f->tdp.table.format;
+
+	if (gpa >= f->tdp.eager_end && entry == 0)
+		return; /* not touched yet, or unmapped */
+	assert_int_equal(entry != 0, want.mapped);
+	if (entry == 0)
+		return;
+	assert_int_equal(hpa, want.hpa);
+	assert_int_equal(page_format_rights(format, entry), want.rights);
+	if (shadow->mtrr == NULL ||
+	    page_format_memtype(format, entry) == mtrr_type(shadow->mtrr, hpa))
+		return;
+	/* where the few pages for that have run out */
+	assert_true(gpa >= f->tdp.eager_end && level > 0);
+	assert_int_equal(page_format_memtype(format, entry), MEMTYPE_UC);
+}
+
+static void check_shadow_tables(const struct fixture *f, const struct shadow *shadow,
+				const uint64_t *page, unsigned level, uint64_t start)
+{
+	const struct page_format *format = &f->tdp.table.format;
+	uint64_t bytes = page_format_entry_bytes(level);
+
+	for (unsigned i = 0; i < 512; i++, start += bytes) {
+		if (start >= f->tdp.end) {
+			assert_int_equal(page[i], 0);
+		} else if (page[i] != 0 && level > 0 && !(page[i] & format->leaf)) {
+			check_shadow_tables(f, shadow,
+					    hpa_to_ptr((hpa_t){ page[i] & format->address }),
+					    level - 1, start);
+		} else {
+			check_leaf_at(f, shadow, page[i], level, start, start);
+			for (unsigned k = 0; level > 0 && k < shadow->edge_count; k++) {
+				uint64_t edge = shadow->edges[k];
+
+				if (edge > start && edge < start + bytes) {
+					check_leaf_at(f, shadow, page[i], level, start, edge);
+					check_leaf_at(f, shadow, page[i], level, start,
+						      edge - PAGE_BYTES);
+				}
+			}
+		}
+	}
+}
+
+static void check_shadow(const struct fixture *f, struct shadow *shadow)
+{
+	find_edges(shadow);
+	check_shadow_tables(f, shadow, f->tdp.table.root, f->tdp.table.format.levels - 1u, 0);
+}
+
+static struct change random_change(const struct fixture *f)
+{
+	static const uint64_t units[] = { PAGE_BYTES, MIB(2), GIB(1) };
+	static const unsigned rights[] = { RIGHT_ALL, RIGHT_READ, RIGHT_READ | RIGHT_EXEC,
+					   RIGHT_READ | RIGHT_WRITE };
+	uint64_t unit = units[random_below(3)];
+	struct change change = { .kind = (int)random_below(3), .rights = rights[random_below(4)] };
+	uint64_t slot = f->tdp.eager_end * (1 + random_below(f->tdp.end / f->tdp.eager_end - 1));
+
+	change.start = random_below(GIB(6) / unit) * unit;
+	if (random_below(4) == 0)
+		change.start += slot;
+	else if (random_below(8) == 0)
+		change.start += GIB(300);
+	unit = units[random_below(3)];
+	change.end = change.start + unit * (1 + random_below(unit == GIB(1) ? 3 : 600));
+	if (f->tdp.table.format.mode_based_exec && random_below(3) == 0)
+		change.rights =
+			RIGHT_READ | (random_below(2) ? RIGHT_EXEC_USER : RIGHT_EXEC_SUPERVISOR);
+	change.frame = random_below(2) ? change.start + random_below(3) * GIB(1)
+				       : random_below(GIB(8) / PAGE_BYTES) * PAGE_BYTES;
+	return change;
+}
+
+static bool make(struct fixture *f, const struct change *change, bool *changed)
+{
+	gpa_t gpa = { change->start };
+	uint64_t bytes = change->end - change->start;
+
+	if (change->kind == CHANGE_PROTECT)
+		return tdp_mmu_protect(&f->tdp, gpa, bytes, change->rights, changed);
+	if (change->kind == CHANGE_UNMAP)
+		return tdp_mmu_unmap(&f->tdp, gpa, bytes, changed);
+	return tdp_mmu_map(&f->tdp, gpa, (hpa_t){ change->frame }, bytes, change->rights, changed);
+}
+
+static void random_changes_of(enum page_format_kind kind, unsigned max_leaf)
+{
+	struct mtrr_state mtrr = ovmf_state(41);
+	struct shadow shadow = { .mtrr = kind == PAGE_FORMAT_EPT ? &mtrr : NULL };
+	struct page_format format;
+	struct fixture f;
+	uint64_t start_pages;
+	unsigned done = 0;
+	bool changed = false;
+
+	arena_make(&f.pool, 900);
+	page_format_init(&format, kind, 4, max_leaf, 41);
+	format.mode_based_exec = kind == PAGE_FORMAT_EPT;
+	assert_true(tdp_mmu_init(&f.tdp, &format, &f.pool, shadow.mtrr, GIB(8), GIB(2048)));
+	start_pages = f.pool.free_pages;
+	check_shadow(&f, &shadow);
+	for (unsigned round = 0; round < test_rounds(2); round++) {
+		while (shadow.count < CHANGES_MAX) {
+			struct change change = random_change(&f);
+
+			changed = false;
+			if (make(&f, &change, &changed)) {
+				shadow.changes[shadow.count++] = change;
+				done++;
+			} else if (change.start < f.tdp.eager_end) {
+				assert_false(changed);
+			}
+			check_shadow(&f, &shadow);
+			tdp_mmu_flushed(&f.tdp);
+		}
+		for (unsigned i = 0; i < CHANGES_MAX; i++) {
+			struct change back = shadow.changes[(i * 7 + round) % CHANGES_MAX];
+
+			back.kind = CHANGE_MAP;
+			back.frame = back.start;
+			back.rights = RIGHT_ALL;
+			assert_true(make(&f, &back, &changed));
+			shadow.changes[shadow.count++] = back;
+			check_shadow(&f, &shadow);
+			tdp_mmu_flushed(&f.tdp);
+		}
+		shadow.count = 0;
+		check_shadow(&f, &shadow);
+		assert_int_equal(f.pool.free_pages, start_pages);
+		for (unsigned i = 0; i < TDP_HIGH_TABLES; i++)
+			assert_false(f.tdp.high_pinned[i]);
+	}
+	assert_true(done >= CHANGES_MAX);
+}
+
+static void random_changes(void **state)
+{
+	(void)state;
+	random_changes_of(PAGE_FORMAT_EPT, 2);
+	random_changes_of(PAGE_FORMAT_EPT, 1);
+	random_changes_of(PAGE_FORMAT_NPT, 2);
+}
+
+/* What was changed above the eager part stays when others come and go, and goes again when it is undone. */
+static void changed_slots_stay(void **state)
+{
+	struct fixture f;
+	bool changed = false;
+	uint64_t high_pages;
+
+	(void)state;
+	setup(&f, PAGE_FORMAT_NPT, 4, 2, NULL, GIB(8), 48, 100);
+	high_pages = f.tdp.high.free_pages;
+	for (unsigned i = 0; i < TDP_HIGH_PINNED; i++)
+		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ GIB(512) * (2 + i) + GIB(i) }, GIB(1),
+					    RIGHT_READ, &changed));
+	/* one more would have to stay, or two at once */
+	assert_false(
+		tdp_mmu_protect(&f.tdp, (gpa_t){ GIB(512) * 20 }, GIB(1), RIGHT_READ, &changed));
+	assert_false(tdp_mmu_protect(&f.tdp, (gpa_t){ GIB(512) * 3 - GIB(1) }, GIB(2), RIGHT_READ,
+				     &changed));
+	for (unsigned i = 0; i < 100; i++) {
+		assert_true(tdp_mmu_touch(&f.tdp, (gpa_t){ GIB(512) * (30 + i) }) !=
+			    TDP_TOUCH_REFUSED);
+		tdp_mmu_flushed(&f.tdp);
+	}
+	for (unsigned i = 0; i < TDP_HIGH_PINNED; i++) {
+		uint64_t gpa = GIB(512) * (2 + i) + GIB(i);
+
+		assert_int_equal(mapping_at(&f, gpa).rights, RIGHT_READ);
+		assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ gpa }, GIB(1), RIGHT_ALL, &changed));
+	}
+	tdp_mmu_flushed(&f.tdp);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_true(tdp_mmu_touch(&f.tdp, (gpa_t){ GIB(512) * (30 + i) }) !=
+			    TDP_TOUCH_REFUSED);
+		tdp_mmu_flushed(&f.tdp);
+	}
+	assert_false(page_table_lookup(&f.tdp.table, GIB(512) * 2,
+				       &(struct page_mapping){ .level = 0 }));
+	assert_int_equal(f.tdp.high.free_pages, high_pages - TDP_HIGH_TABLES);
+}
+
+/* A CPU may have faulted on an entry that is no longer there. */
+static void what_is_allowed_now(void **state)
+{
+	struct fixture f;
+	bool changed = false;
+
+	(void)state;
+	setup(&f, PAGE_FORMAT_EPT, 4, 2, NULL, GIB(8), 40, 100);
+	assert_true(tdp_mmu_allows(&f.tdp, (gpa_t){ 0x5123 }, RIGHT_ALL));
+	assert_true(tdp_mmu_protect(&f.tdp, (gpa_t){ 0x5000 }, PAGE_BYTES, RIGHT_READ, &changed));
+	assert_true(tdp_mmu_allows(&f.tdp, (gpa_t){ 0x5123 }, RIGHT_READ));
+	assert_false(tdp_mmu_allows(&f.tdp, (gpa_t){ 0x5123 }, RIGHT_READ | RIGHT_WRITE));
+	assert_true(tdp_mmu_unmap(&f.tdp, (gpa_t){ 0x5000 }, PAGE_BYTES, &changed));
+	assert_false(tdp_mmu_allows(&f.tdp, (gpa_t){ 0x5123 }, RIGHT_READ));
+	assert_false(tdp_mmu_protect(&f.tdp, (gpa_t){ 0x5001 }, PAGE_BYTES, RIGHT_READ, &changed));
+	assert_false(tdp_mmu_unmap(&f.tdp, (gpa_t){ GIB(1024) }, PAGE_BYTES, &changed));
 }
 
 int main(void)
@@ -456,6 +735,9 @@ int main(void)
 		cmocka_unit_test(other_types_in_place),
 		cmocka_unit_test(types_without_pages),
 		cmocka_unit_test(hostile_masks),
+		cmocka_unit_test(random_changes),
+		cmocka_unit_test(changed_slots_stay),
+		cmocka_unit_test(what_is_allowed_now),
 	};
 	int failures = cmocka_run_group_tests(tests, NULL, NULL);
 

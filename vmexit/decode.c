@@ -17,6 +17,7 @@ enum immediate {
 	IMM_GROUP3, /* TEST is /0 and /1 of the group: 1 or IMM_Z; the others have none */
 	IMM_SSE4A,  /* EXTRQ and INSERTQ (66 and F2): 1 + 1; VMREAD has none */
 	IMM_32,
+	IMM_64,
 };
 
 #define ATTR_IMMEDIATE 0x0fu
@@ -411,6 +412,37 @@ static uint8_t take_0f(struct cursor *cursor, struct insn *insn)
 	return secondary_attributes[insn->opcode];
 }
 
+/*
+ * Rows that REX2 refuses, and what is a prefix or an escape there. JMPABS has the place of a MOV offset. Intel APX
+ * specification: "REX2 Prefix".
+ */
+static uint8_t rex2_primary_attributes(const struct insn *insn)
+{
+	bool has_prefix = insn->lock || insn->rep || insn->repne || insn->operand_override;
+
+	switch (insn->opcode) {
+	case 0x40 ... 0x4f:
+	case 0x62:
+	case 0x70 ... 0x7f:
+	case 0xa0:
+	case 0xa2 ... 0xaf:
+	case 0xc4:
+	case 0xc5:
+	case 0xe0 ... 0xef:
+		return ATTR_UNDEFINED;
+	case 0xa1:
+		return has_prefix || insn->w ? ATTR_UNDEFINED : IMM_64;
+	}
+	return primary_attributes[insn->opcode];
+}
+
+static uint8_t rex2_secondary_attributes(uint8_t opcode)
+{
+	if ((opcode & 0xf0) == 0x30 || (opcode & 0xf0) == 0x80 || opcode == 0x38 || opcode == 0x3a)
+		return ATTR_UNDEFINED;
+	return secondary_attributes[opcode];
+}
+
 /* Payload: M0 R4 X4 B4 W R3 X3 B3, then an opcode of map 0 or 1. */
 static uint8_t take_rex2(struct cursor *cursor, struct prefixes *prefixes, struct insn *insn)
 {
@@ -426,9 +458,9 @@ static uint8_t take_rex2(struct cursor *cursor, struct prefixes *prefixes, struc
 	prefixes->b |= (payload & 0x10) != 0 ? 16 : 0;
 	insn->opcode = next(cursor);
 	if ((payload & 0x80) == 0)
-		return primary_attributes[insn->opcode];
+		return rex2_primary_attributes(insn);
 	insn->map = INSN_MAP_0F;
-	return secondary_attributes[insn->opcode];
+	return rex2_secondary_attributes(insn->opcode);
 }
 
 /* Take the opcode, with what stands before it in the newer encodings, and return its attributes. */
@@ -585,6 +617,8 @@ static unsigned immediate_bytes(const struct insn *insn, enum immediate kind)
 		return insn->operand_override || insn->repne ? 2 : 0;
 	case IMM_32:
 		return 4;
+	case IMM_64:
+		return 8;
 	}
 	return 0;
 }

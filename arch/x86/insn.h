@@ -112,6 +112,12 @@ MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 	return ok;
 }
 
+/* What faults outside ring 0 is a unit test's to define, if it runs a user of it. */
+#ifdef HOST_TEST
+#define DEFINE_CR(reg)                                   \
+	__attribute__((weak)) uint64_t read_##reg(void); \
+	__attribute__((weak)) void write_##reg(uint64_t value);
+#else
 #define DEFINE_CR(reg)                                                         \
 	static inline uint64_t read_##reg(void)                                \
 	{                                                                      \
@@ -123,6 +129,7 @@ MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 	{                                                                      \
 		asm volatile("mov %0, %%" #reg : : "r"(value) : "memory");     \
 	}
+#endif
 
 DEFINE_CR(cr0)
 DEFINE_CR(cr2)
@@ -221,10 +228,14 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
+#ifdef HOST_TEST
+__attribute__((weak)) void wbinvd(void);
+#else
 static inline void wbinvd(void)
 {
 	asm volatile("wbinvd" : : : "memory");
 }
+#endif
 
 static inline void cpu_halt(void)
 {

@@ -117,6 +117,36 @@ void events_raise_db(struct vcpu *vcpu, uint64_t dr6_bits)
 	events_raise(vcpu, &event);
 }
 
+/* SDM: "Debug Status Register (DR6)". */
+uint64_t events_dr6_after(uint64_t dr6, uint64_t happened, uint64_t renewed)
+{
+	uint64_t value = (dr6 & ~renewed) | (DR6_INIT & renewed);
+
+	return (value | (happened & ~DR6_ACTIVE_LOW)) & ~(happened & DR6_ACTIVE_LOW);
+}
+
+/*
+ * Debug exceptions are traps but for those of MOV DR and of instruction breakpoints, and the latter do not set RF. SDM:
+ * "RF (resume) flag", "Instruction-Breakpoint Exception Condition".
+ */
+static bool sets_resume_flag(const struct event *event)
+{
+	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB &&
+	       event->vector != VECTOR_DF && event->vector != VECTOR_MC;
+}
+
+void events_begin_delivery(struct vcpu *vcpu, const struct event *event, uint64_t dr6_renewed)
+{
+	if (event->has_payload && event->vector == VECTOR_PF) {
+		cr2_write(vcpu, event->payload);
+	} else if (event->has_payload && event->vector == VECTOR_DB) {
+		dr6_write(vcpu, events_dr6_after(dr6_read(vcpu), event->payload, dr6_renewed));
+		dr7_write(vcpu, dr7_read(vcpu) & ~DR7_GD);
+	}
+	if (sets_resume_flag(event))
+		rflags_write(vcpu, rflags_read(vcpu) | RFLAGS_RF);
+}
+
 void events_requeue(struct vcpu *vcpu, const struct event *event)
 {
 	vcpu->events.pending = *event;

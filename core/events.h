@@ -35,7 +35,6 @@ struct event {
 struct events {
 	struct event pending; /* re-injection or exception */
 	bool nmi_pending;     /* one is waiting to be delivered (they coalesce, as on the CPU) */
-	bool nmi_blocked;     /* software's view where the CPU has no virtual NMIs (SVM) */
 	bool triple_fault;    /* delivery has failed for good: shut down */
 };
 
@@ -49,6 +48,17 @@ void events_raise_pf(struct vcpu *vcpu, uint64_t address, uint32_t error_code);
 void events_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error_code);
 /* A trap after a completed instruction; dr6 bits in DR6's own polarity (1 = happened). */
 void events_raise_db(struct vcpu *vcpu, uint64_t dr6_bits);
+
+/*
+ * At injection, and nowhere else: what the CPU does at a delivery and an injection does not. The payload becomes visible
+ * (CR2; DR6 and DR7.GD), and the RFLAGS that a fault saves have RF set. `dr6_renewed`: the bits of DR6 that this vendor's
+ * CPUs put back to their initial state at a debug exception. SDM: "Details of Vectored-Event Injection", "Restarting a
+ * Program or Task After an Exception"; APM: "Event Injection".
+ */
+void events_begin_delivery(struct vcpu *vcpu, const struct event *event, uint64_t dr6_renewed);
+
+/* Pure: DR6 after a debug exception with these bits (1 = happened, also for the bits that are low then). */
+uint64_t events_dr6_after(uint64_t dr6, uint64_t happened, uint64_t renewed);
 
 /* The back end found, at an exit, that this event's delivery had not finished: deliver it again. */
 void events_requeue(struct vcpu *vcpu, const struct event *event);

@@ -17,6 +17,11 @@ void regs_fetch(struct vcpu *vcpu, enum reg reg)
 	regs_mark_available(&vcpu->regs, reg);
 }
 
+void regs_check(const struct regs *regs)
+{
+	HV_ASSERT((regs->dirty & ~regs->available) == 0);
+}
+
 static inline void need(struct vcpu *vcpu, enum reg reg)
 {
 	if (UNLIKELY(!regs_is_available(&vcpu->regs, reg)))
@@ -66,13 +71,50 @@ DEFINE_ACCESSORS(uint64_t, rip, rip, REG_RIP)
 DEFINE_ACCESSORS(uint64_t, rflags, rflags, REG_RFLAGS)
 DEFINE_ACCESSORS(uint64_t, cr0, cr0, REG_CR0)
 DEFINE_ACCESSORS(uint64_t, cr2, cr2, REG_CR2)
-DEFINE_ACCESSORS(uint64_t, cr3, cr3, REG_CR3)
 DEFINE_ACCESSORS(uint64_t, cr4, cr4, REG_CR4)
 DEFINE_ACCESSORS(uint64_t, efer, efer, REG_EFER)
+DEFINE_ACCESSORS(uint64_t, dr6, dr6, REG_DR6)
 DEFINE_ACCESSORS(uint64_t, dr7, dr7, REG_DR7)
 DEFINE_ACCESSORS(uint32_t, interrupt_shadow, interrupt_shadow, REG_INTERRUPT_SHADOW)
+DEFINE_ACCESSORS(bool, nmi_blocked, nmi_blocked, REG_NMI_BLOCKED)
 DEFINE_ACCESSORS(struct table_register, gdtr, gdtr, REG_GDTR)
 DEFINE_ACCESSORS(struct table_register, idtr, idtr, REG_IDTR)
+
+uint64_t cr3_read(struct vcpu *vcpu)
+{
+	need(vcpu, REG_CR3);
+	return vcpu->regs.cr3;
+}
+
+/* PDPTRs that are read from memory (SVM) are now other ones; those that are registers (VMX) are fetched unchanged. */
+void cr3_write(struct vcpu *vcpu, uint64_t value)
+{
+	vcpu->regs.cr3 = value;
+	regs_mark_dirty(&vcpu->regs, REG_CR3);
+	if ((vcpu->regs.dirty & REG_BIT(REG_PDPTR)) == 0)
+		vcpu->regs.available &= ~REG_BIT(REG_PDPTR);
+}
+
+uint64_t cr0_read_bits(struct vcpu *vcpu, uint64_t mask)
+{
+	if ((mask & vcpu->regs.cr0_guest_owned) != 0)
+		need(vcpu, REG_CR0);
+	return vcpu->regs.cr0 & mask;
+}
+
+uint64_t cr4_read_bits(struct vcpu *vcpu, uint64_t mask)
+{
+	if ((mask & vcpu->regs.cr4_guest_owned) != 0)
+		need(vcpu, REG_CR4);
+	return vcpu->regs.cr4 & mask;
+}
+
+uint64_t exit_info_read(struct vcpu *vcpu, unsigned number)
+{
+	HV_ASSERT(number == 1 || number == 2);
+	need(vcpu, number == 1 ? REG_EXIT_INFO_1 : REG_EXIT_INFO_2);
+	return vcpu->regs.exit_info[number - 1];
+}
 
 const uint64_t *pdptr_read(struct vcpu *vcpu)
 {

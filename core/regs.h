@@ -4,9 +4,10 @@
  *
  * Two bitmaps. available: the value here is the guest's. dirty: it has changed here and must be stored before the
  * next entry. available = 0, dirty = 1 is invalid. Each exit, also a failed entry, clears the lazy registers'
- * available bits; each entry stores the dirty ones and only then clears their bits.
+ * available bits; each entry stores the dirty ones and only then clears their bits. docs/registers.md has a picture.
  *
- * R16-R31 (APX) have their places but nobody fills them yet: XCR0.APX is not offered.
+ * R16-R31 (APX) have their places, are always available, and keep what is written to them: XCR0.APX is not offered,
+ * so that no guest has them in the CPU.
  */
 #ifndef CORE_REGS_H
 #define CORE_REGS_H
@@ -36,9 +37,13 @@ enum reg {
 	REG_ERAPS = REG_CR3, /* a CR3 write also clears the return predictor */
 	REG_CR4,
 	REG_EFER,
+	REG_DR6,
 	REG_DR7,
 	REG_PDPTR,
 	REG_INTERRUPT_SHADOW, /* STI and MOV SS blocking */
+	REG_NMI_BLOCKED,      /* an NMI was delivered, and no IRET since */
+	REG_EXIT_INFO_1,      /* exit qualification, EXITINFO1; never dirty */
+	REG_EXIT_INFO_2,      /* guest-linear address, EXITINFO2; never dirty */
 	REG_SEGMENTS,	      /* the first of SEGMENT_COUNT, in the order of enum segment_index */
 	REG_GDTR = REG_SEGMENTS + SEGMENT_COUNT,
 	REG_IDTR,
@@ -58,13 +63,17 @@ _Static_assert(REG_COUNT <= 64, "the bitmaps have 64 bits");
 struct regs {
 	uint64_t gpr[REG_GPR_COUNT];
 	uint64_t rip, rflags;
-	uint64_t cr0, cr2, cr3, cr4, efer, dr7; /* as the guest sees them */
+	uint64_t cr0, cr2, cr3, cr4, efer, dr6, dr7; /* as the guest sees them */
 	uint64_t pdptr[4];
 	struct segment segments[SEGMENT_COUNT];
 	struct table_register gdtr, idtr;
 	uint32_t interrupt_shadow;
+	bool nmi_blocked;
+	uint64_t exit_info[2];
 	uint64_t available;
 	uint64_t dirty;
+	/* Bits that the guest changes without an exit; the others are right here at any time. Set by the back end. */
+	uint64_t cr0_guest_owned, cr4_guest_owned;
 };
 
 /* --- the back end's side --- */
@@ -77,6 +86,9 @@ static inline void regs_forget_lazy(struct regs *regs)
 
 /* Fill one register from the hardware's copy. Called by the accessors, defined through the vendor seam. */
 void regs_fetch(struct vcpu *vcpu, enum reg reg);
+
+/* Before dirty registers are stored: nothing may be dirty that is not available. Panics. */
+void regs_check(const struct regs *regs);
 
 /* --- handlers' side: each returns or sets the guest's value --- */
 
@@ -123,6 +135,12 @@ uint64_t rip_read(struct vcpu *vcpu);
 void rip_write(struct vcpu *vcpu, uint64_t value);
 uint64_t rflags_read(struct vcpu *vcpu);
 void rflags_write(struct vcpu *vcpu, uint64_t value);
+/*
+ * CR0 or CR4 with all bits outside `mask` as zero. The control structure is read only if the guest owns one of the bits
+ * asked for.
+ */
+uint64_t cr0_read_bits(struct vcpu *vcpu, uint64_t mask);
+uint64_t cr4_read_bits(struct vcpu *vcpu, uint64_t mask);
 uint64_t cr0_read(struct vcpu *vcpu);
 void cr0_write(struct vcpu *vcpu, uint64_t value);
 uint64_t cr2_read(struct vcpu *vcpu);
@@ -133,12 +151,18 @@ uint64_t cr4_read(struct vcpu *vcpu);
 void cr4_write(struct vcpu *vcpu, uint64_t value);
 uint64_t efer_read(struct vcpu *vcpu);
 void efer_write(struct vcpu *vcpu, uint64_t value);
+uint64_t dr6_read(struct vcpu *vcpu);
+void dr6_write(struct vcpu *vcpu, uint64_t value);
 uint64_t dr7_read(struct vcpu *vcpu);
 void dr7_write(struct vcpu *vcpu, uint64_t value);
 const uint64_t *pdptr_read(struct vcpu *vcpu);
 void pdptr_write(struct vcpu *vcpu, const uint64_t pdptr[4]);
 uint32_t interrupt_shadow_read(struct vcpu *vcpu);
 void interrupt_shadow_write(struct vcpu *vcpu, uint32_t value);
+bool nmi_blocked_read(struct vcpu *vcpu);
+void nmi_blocked_write(struct vcpu *vcpu, bool value);
+/* Of the last exit: 1, exit qualification or EXITINFO1; 2, guest-linear address or EXITINFO2. */
+uint64_t exit_info_read(struct vcpu *vcpu, unsigned number);
 const struct segment *segment_read(struct vcpu *vcpu, enum segment_index index);
 void segment_write(struct vcpu *vcpu, enum segment_index index, const struct segment *segment);
 struct table_register gdtr_read(struct vcpu *vcpu);

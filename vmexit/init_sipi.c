@@ -47,9 +47,11 @@ static void reset_registers(struct vcpu *vcpu)
 	cr3_write(vcpu, 0);
 	cr4_write(vcpu, 0);
 	efer_write(vcpu, 0);
+	dr6_write(vcpu, DR6_INIT);
 	dr7_write(vcpu, DR7_INIT);
 	pdptr_write(vcpu, no_pdptr);
 	interrupt_shadow_write(vcpu, 0);
+	nmi_blocked_write(vcpu, false);
 	gdtr_write(vcpu, table);
 	idtr_write(vcpu, table);
 	reset_segments(vcpu);

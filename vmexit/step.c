@@ -44,18 +44,29 @@ static void open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa, bool s
 		vendor->set_tdp_root(vcpu, root);
 }
 
+static bool has_frame(const struct vcpu *vcpu)
+{
+	return vcpu->step_kind != STEP_IRET && vcpu->step_kind != STEP_SHADOW;
+}
+
+void step_cancel(struct vcpu *vcpu)
+{
+	bool blocked = vcpu->step_kind == STEP_IRET;
+
+	step_abandon(vcpu);
+	if (blocked)
+		nmi_blocked_write(vcpu, true); /* until the next IRET */
+}
+
 void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
-	if (vcpu->step_kind == STEP_IRET) {
-		/* Its stack is such a frame: that step comes first, and NMIs stay blocked until the next IRET. */
-		step_abandon(vcpu);
-		vcpu->events.nmi_blocked = true;
-	}
+	if (vcpu->step_kind != STEP_NONE && !has_frame(vcpu))
+		step_cancel(vcpu); /* what it works on is such a frame: that step comes first */
 	if (vcpu->step_kind != STEP_NONE) {
 		open_frame(vcpu, kind, gpa, true);
 		return;
 	}
-	if (kind != STEP_IRET) {
+	if (kind != STEP_IRET && kind != STEP_SHADOW) {
 		/* One view for all: if another CPU steps just now, this instruction faults again. */
 		if (!lock_try(&vcpu->vm->step_lock))
 			return;
@@ -71,11 +82,11 @@ void step_abandon(struct vcpu *vcpu)
 {
 	if (vcpu->step_kind == STEP_NONE)
 		return;
-	/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". First, as intercepts follow it. */
+	/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". */
 	if (vcpu->step_kind == STEP_IRET)
-		vcpu->events.nmi_blocked = false;
+		nmi_blocked_write(vcpu, false);
 	vendor->set_single_step(vcpu, false);
-	if (vcpu->step_kind != STEP_IRET) {
+	if (has_frame(vcpu)) {
 		vendor->set_tdp_root(vcpu, ptr_to_hpa(vcpu->vm->tdp.table.root));
 		lock_release(&vcpu->vm->step_lock);
 	}

@@ -14,6 +14,7 @@ enum step_kind {
 	STEP_APIC_WRITE, /* the frame is the local APIC's: a copy of its registers stands in for it */
 	STEP_PLAIN,	 /* the frame itself, with all rights */
 	STEP_IRET,	 /* no frame: the IRET that unblocks NMIs */
+	STEP_SHADOW, /* no frame: the instruction in an interrupt shadow that an NMI waits for */
 };
 
 /* Also during a step of the same kind, for the second frame that its instruction touches. */
@@ -22,6 +23,9 @@ enum exit_verdict step_exit(struct vcpu *vcpu);
 
 /* The instruction has faulted instead, or an INIT came: end the step without its effect. */
 void step_abandon(struct vcpu *vcpu);
+
+/* The instruction has not been executed, and something else comes first; what the step was for has not happened. */
+void step_cancel(struct vcpu *vcpu);
 
 /* VT-x: an interrupt is pending; give the step up, the guest will come again. */
 enum exit_verdict step_interrupted_exit(struct vcpu *vcpu);

@@ -644,11 +644,11 @@ static void retire_event(const struct task_switch *ts, bool is_done)
 	struct events *events = &ts->vcpu->events;
 
 	if (ts->source == TASK_SWITCH_IRET)
-		events->nmi_blocked = false;
+		nmi_blocked_write(ts->vcpu, false);
 	if (ts->source != TASK_SWITCH_GATE || !events->pending.valid)
 		return;
 	if (events->pending.type == EVENT_NMI)
-		events->nmi_blocked = true;
+		nmi_blocked_write(ts->vcpu, true);
 	if (is_done || events->pending.type != EVENT_EXCEPTION)
 		events->pending.valid = false;
 }

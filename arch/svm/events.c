@@ -4,6 +4,8 @@
 
 #include "arch/x86/cr.h"
 #include "core/kick.h"
+#include "vmexit/guest_memory.h"
+#include "vmexit/step.h"
 
 bool svm_event_decode(uint64_t info, struct event *event)
 {
@@ -48,32 +50,71 @@ void svm_events_requeue(struct vcpu *vcpu)
 	events_requeue(vcpu, &event);
 }
 
-/* The payload becomes visible here and nowhere else. SDM: "Exception and Interrupt Vectors", "Debug Status Register". */
-static void apply_payload(struct vcpu *vcpu, const struct event *event)
+/*
+ * The frame that is pushed must not have our TF in it, and the handler's first instruction would not be trapped: an NMI
+ * of our own, which waits behind the delivery, ends the step instead.
+ */
+static void deliver_in_step(struct vcpu *vcpu)
 {
-	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
-
-	if (!event->has_payload)
-		return;
-	if (event->vector == VECTOR_PF) {
-		cr2_write(vcpu, event->payload);
-	} else if (event->vector == VECTOR_DB) {
-		vmcb->dr6 |= event->payload;
-		vmcb_touch(vmcb, CLEAN_DR);
-		dr7_write(vcpu, dr7_read(vcpu) & ~DR7_GD);
-	}
+	svm_of(vcpu)->step_delivery = true;
+	rflags_write(vcpu, rflags_read(vcpu)); /* dirty: stored as it is */
+	kick_send(vcpu, KICK_RECHECK);
 }
 
+static void inject(struct vcpu *vcpu, const struct event *event)
+{
+	if (UNLIKELY(vcpu->step_kind == STEP_IRET || vcpu->step_kind == STEP_SHADOW))
+		step_cancel(vcpu); /* its instruction is not the next one any more */
+	events_begin_delivery(vcpu, event, 0);
+	if (event->type == EVENT_NMI)
+		nmi_blocked_write(vcpu, true);
+	if (interrupt_shadow_read(vcpu) != 0)
+		interrupt_shadow_write(vcpu, 0); /* any delivery ends it */
+	if (UNLIKELY(svm_of(vcpu)->step))
+		deliver_in_step(vcpu);
+	svm_of(vcpu)->vmcb->event_injection =
+		svm_event_encode(event, cr0_read_bits(vcpu, CR0_PE) != 0);
+}
+
+/*
+ * Whether a step over the instruction at RIP would show itself or not end: HLT, and what saves or loads RFLAGS. Hardly
+ * ever right behind MOV SS. What cannot be fetched faults, and that ends the step.
+ */
+static bool is_bad_to_step(struct vcpu *vcpu)
+{
+	static const uint8_t primary[] = { 0x9c, 0x9d, 0xcc, 0xcd, 0xce, 0xcf, 0xf1, 0xf4 };
+	static const uint8_t map_0f[] = { 0x05, 0x07 }; /* SYSCALL, SYSRET */
+	struct insn insn;
+	const uint8_t *list = primary;
+	unsigned count = ARRAY_COUNT(primary);
+
+	if (!guest_fetch_insn(vcpu, &insn) || insn.encoding != INSN_LEGACY)
+		return false;
+	if (insn.map == INSN_MAP_0F) {
+		list = map_0f;
+		count = ARRAY_COUNT(map_0f);
+	}
+	for (unsigned i = 0; i < count && insn.map <= INSN_MAP_0F; i++) {
+		if (list[i] == insn.opcode)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Not within the shadow of MOV SS, between the two halves of loading a stack pointer. The VMCB does not tell that
+ * shadow from STI's, during which an NMI may come or not: wait in both for one instruction.
+ */
 static void inject_nmi(struct vcpu *vcpu)
 {
 	static const struct event nmi = { .valid = true, .vector = VECTOR_NMI, .type = EVENT_NMI };
 
-	if (vcpu->events.nmi_blocked)
-		return; /* until the IRET */
+	if (interrupt_shadow_read(vcpu) != 0 && !is_bad_to_step(vcpu)) {
+		step_begin(vcpu, STEP_SHADOW, (gpa_t){ 0 });
+		return;
+	}
 	vcpu->events.nmi_pending = false;
-	vcpu->events.nmi_blocked = true;
-	svm_of(vcpu)->vmcb->event_injection = svm_event_encode(&nmi, true);
-	svm_set_intercepts(vcpu);
+	inject(vcpu, &nmi);
 }
 
 void svm_events_inject(struct vcpu *vcpu)
@@ -81,18 +122,12 @@ void svm_events_inject(struct vcpu *vcpu)
 	struct events *events = &vcpu->events;
 
 	if (events->pending.valid) {
-		apply_payload(vcpu, &events->pending);
-		svm_of(vcpu)->vmcb->event_injection =
-			svm_event_encode(&events->pending, (cr0_read(vcpu) & CR0_PE) != 0);
-		if (events->pending.type == EVENT_NMI && !events->nmi_blocked) {
-			events->nmi_blocked = true;
-			svm_set_intercepts(vcpu);
-		}
+		inject(vcpu, &events->pending);
 		events->pending.valid = false;
 		/* One at a time: the other NMI makes the guest exit again right behind this one. */
-		if (events->nmi_pending && !events->nmi_blocked)
+		if (events->nmi_pending && !nmi_blocked_read(vcpu) && !svm_of(vcpu)->step)
 			kick_send(vcpu, KICK_RECHECK);
-	} else if (events->nmi_pending) {
-		inject_nmi(vcpu);
+	} else if (events->nmi_pending && !svm_of(vcpu)->step && !nmi_blocked_read(vcpu)) {
+		inject_nmi(vcpu); /* else the end of the step, or the IRET, brings us here again */
 	}
 }

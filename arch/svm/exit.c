@@ -71,7 +71,7 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 	case SVM_EXIT_INIT:
 		/* Pending still: the host's IDT takes it, which counts the NMI, and notes the INIT as #SX. */
 		svm_take_pending();
-		exit->kind = EXIT_KICKED;
+		exit->kind = svm_step_is_delivered(vcpu) ? EXIT_STEP : EXIT_KICKED;
 		break;
 	case SVM_EXIT_IRET:
 		exit->kind = EXIT_IRET;

@@ -105,7 +105,7 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 		break;
 	case REG_RFLAGS:
 		regs->rflags = vmcb->rflags;
-		if (svm_of(vcpu)->step && !svm_of(vcpu)->step_guest_tf)
+		if (svm_has_own_tf(vcpu) && !svm_of(vcpu)->step_guest_tf)
 			regs->rflags &= ~RFLAGS_TF;
 		break;
 	case REG_CR0:
@@ -123,6 +123,9 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 	case REG_EFER:
 		regs->efer = vmcb->efer & ~EFER_SVME;
 		break;
+	case REG_DR6:
+		regs->dr6 = vmcb->dr6;
+		break;
 	case REG_DR7:
 		regs->dr7 = vmcb->dr7;
 		break;
@@ -132,6 +135,15 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 	case REG_INTERRUPT_SHADOW:
 		regs->interrupt_shadow =
 			(vmcb->interrupt_shadow & INTERRUPT_SHADOW) != 0 ? SHADOW_STI : 0;
+		break;
+	case REG_NMI_BLOCKED:
+		regs->nmi_blocked = svm_of(vcpu)->nmi_blocked;
+		break;
+	case REG_EXIT_INFO_1:
+		regs->exit_info[0] = vmcb->exit_info1;
+		break;
+	case REG_EXIT_INFO_2:
+		regs->exit_info[1] = vmcb->exit_info2;
 		break;
 	case REG_GDTR:
 		regs->gdtr = (struct table_register){ vmcb->gdtr.base, (uint16_t)vmcb->gdtr.limit };
@@ -180,7 +192,7 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		break;
 	case REG_RFLAGS:
 		vmcb->rflags = regs->rflags;
-		if (svm_of(vcpu)->step)
+		if (svm_has_own_tf(vcpu))
 			vmcb->rflags |= RFLAGS_TF;
 		break;
 	case REG_CR0:
@@ -203,12 +215,20 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		vmcb->efer = regs->efer | EFER_SVME;
 		vmcb_touch(vmcb, CLEAN_CR);
 		break;
+	case REG_DR6:
+		vmcb->dr6 = regs->dr6;
+		vmcb_touch(vmcb, CLEAN_DR);
+		break;
 	case REG_DR7:
 		vmcb->dr7 = regs->dr7;
 		vmcb_touch(vmcb, CLEAN_DR);
 		break;
 	case REG_INTERRUPT_SHADOW:
 		vmcb->interrupt_shadow = regs->interrupt_shadow != 0 ? INTERRUPT_SHADOW : 0;
+		break;
+	case REG_NMI_BLOCKED:
+		svm_of(vcpu)->nmi_blocked = regs->nmi_blocked;
+		svm_set_intercepts(vcpu);
 		break;
 	case REG_GDTR:
 		store_table(vmcb, &vmcb->gdtr, regs->gdtr);
@@ -227,6 +247,7 @@ void svm_regs_store(struct vcpu *vcpu)
 {
 	uint64_t dirty = vcpu->regs.dirty & REGS_LAZY;
 
+	regs_check(&vcpu->regs);
 	for (; dirty != 0; dirty &= dirty - 1)
 		store_one(vcpu, (unsigned)__builtin_ctzll(dirty));
 }

@@ -81,7 +81,7 @@ void svm_set_intercepts(struct vcpu *vcpu)
 	vmcb->intercept_exceptions = svm->step ? UINT32_MAX & ~BIT32(VECTOR_NMI) : BIT32(VECTOR_SX);
 	vmcb->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID | INTERCEPT_INVD |
 			     INTERCEPT_INVLPGA | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
-	if (vcpu->events.nmi_blocked && !svm->step)
+	if (svm->nmi_blocked && !svm->step)
 		vmcb->intercept[0] |= INTERCEPT_IRET;
 	vmcb->intercept[1] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
 			     INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT;
@@ -125,9 +125,11 @@ void svm_vcpu_init(struct vcpu *vcpu)
 	vmcb->nested_control = NESTED_CONTROL_NP;
 	vmcb->nested_cr3 = ptr_to_hpa(vcpu->vm->tdp.table.root).v;
 	vmcb->g_pat = vcpu->cpu->saved.pat;
-	vmcb->dr6 = read_dr6();
+	dr6_write(vcpu, read_dr6());
 	vmcb->debugctl = 0;
 	vmcb->clean = 0;
+	/* No control register is trapped. */
+	vcpu->regs.cr0_guest_owned = vcpu->regs.cr4_guest_owned = ~UINT64_C(0);
 	svm_set_intercepts(vcpu);
 	/* STAR, SYSENTER and KernelGSBase are still the firmware's; segments come from the register cache. */
 	svm_vmsave(svm->vmcb_hpa);
@@ -141,7 +143,7 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
 
 	svm_set_single_step(vcpu, false);
-	vmcb->dr6 = DR6_INIT;
+	svm_of(vcpu)->nmi_blocked = false;
 	vmcb->s_cet = 0;
 	/* Without LBR virtualization the guest's is the CPU's own. */
 	(void)!wrmsr_safe(MSR_DEBUGCTL, 0);

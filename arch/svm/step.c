@@ -1,69 +1,113 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One guest instruction alone: RFLAGS.TF with #DB intercepted, and interrupts held back by V_INTR_MASKING with the
- * host's IF = 0. Every other exception is intercepted as well, so that no frame with our TF in it is ever pushed.
+ * host's IF = 0. Every other exception is intercepted as well, so that no frame with our TF in it is ever pushed. If
+ * an event has to be delivered first (its frame is what the step is for), arch/svm/events.c takes TF away.
  */
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
 #include "vmexit/step.h"
 
-#define DR6_BREAKPOINTS UINT64_C(0xf)
+/* What a debug exception sets: out of the way, so that the guest's old bits are not taken for news. */
+#define DR6_EVENTS (DR6_BREAKPOINTS | DR6_BD | DR6_BS | DR6_BT)
+
+static void begin(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	uint64_t rflags = rflags_read(vcpu);
+
+	svm->step_guest_tf = (rflags & RFLAGS_TF) != 0;
+	svm->step_dr6 = dr6_read(vcpu);
+	svm->step = true;
+	svm->step_delivery = false;
+	svm->vmcb->virtual_interrupt |= V_INTR_MASKING;
+	dr6_write(vcpu, svm->step_dr6 & ~DR6_EVENTS);
+	rflags_write(vcpu, rflags); /* dirty: TF is added when it is stored */
+}
+
+/* Also when the instruction has not been executed. */
+static void end(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	uint64_t rflags = rflags_read(vcpu); /* without our TF */
+
+	svm->step = false;
+	svm->step_delivery = false;
+	svm->vmcb->virtual_interrupt &= ~V_INTR_MASKING;
+	dr6_write(vcpu, svm->step_dr6);
+	rflags_write(vcpu, rflags);
+}
 
 void svm_set_single_step(struct vcpu *vcpu, bool on)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	struct vmcb *vmcb = svm->vmcb;
 
 	if (on == svm->step)
 		return;
-	if (on) {
-		svm->step_guest_tf = (rflags_read(vcpu) & RFLAGS_TF) != 0;
-		svm->step_dr6 = vmcb->dr6;
-		svm->step = true;
-		vmcb->virtual_interrupt |= V_INTR_MASKING;
-		rflags_write(vcpu, rflags_read(vcpu)); /* dirty: TF is added when it is stored */
-	} else {
-		svm->step = false;
-		vmcb->virtual_interrupt &= ~V_INTR_MASKING;
-	}
-	vmcb_touch(vmcb, CLEAN_TPR);
+	if (on)
+		begin(vcpu);
+	else
+		end(vcpu);
+	vmcb_touch(svm->vmcb, CLEAN_TPR);
 	svm_set_intercepts(vcpu);
 }
 
-/* The step is over: flags and DR6 as if nobody had stepped, and the guest's own trap if it is due. */
-static void finish(struct vcpu *vcpu)
+/* The breakpoints that DR7 enables. SDM: "Debug Control Register (DR7)". */
+static uint64_t enabled_breakpoints(uint64_t dr7)
 {
-	struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t hit = svm->vmcb->dr6 & ~svm->step_dr6 & DR6_BREAKPOINTS;
+	uint64_t enabled = 0;
 
-	svm->vmcb->dr6 = svm->step_dr6;
-	vmcb_touch(svm->vmcb, CLEAN_DR);
-	if (svm->step_guest_tf || hit != 0)
-		events_raise_db(vcpu, hit | (svm->step_guest_tf ? DR6_BS : 0));
+	for (unsigned i = 0; i < 4; i++) {
+		if ((dr7 >> 2 * i & 3) != 0)
+			enabled |= BIT64(i);
+	}
+	return enabled;
 }
 
+/* The flags as if nobody had stepped. IRET has loaded them, TF among them; other instructions leave ours there. */
 static void restore_tf(struct vcpu *vcpu, bool flags_loaded)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	uint64_t rflags = svm->vmcb->rflags;
 
+	if (svm->step_delivery)
+		return;
 	if (!flags_loaded)
 		rflags = (rflags & ~RFLAGS_TF) | (svm->step_guest_tf ? RFLAGS_TF : 0);
-	svm->step = false; /* so that the cache takes the value as it is */
 	rflags_write(vcpu, rflags);
-	svm->step = true;
+}
+
+/* The instruction is done: the guest's own trap and data breakpoints, if they are due. */
+static void complete(struct vcpu *vcpu, struct exit_info *exit)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	uint64_t hit = svm->vmcb->dr6 & enabled_breakpoints(dr7_read(vcpu));
+
+	restore_tf(vcpu, vcpu->step_kind == STEP_IRET);
+	if (svm->step_guest_tf || hit != 0)
+		events_raise_db(vcpu, hit | (svm->step_guest_tf ? DR6_BS : 0));
+	exit->kind = EXIT_STEP;
 }
 
 void svm_step_exception(struct vcpu *vcpu, struct exit_info *exit)
 {
-	if (exit->exception.vector == VECTOR_DB) {
-		/* IRET has loaded the flags, TF among them; other instructions leave ours there. */
-		restore_tf(vcpu, vcpu->step_kind == STEP_IRET);
-		finish(vcpu);
-		exit->kind = EXIT_STEP;
+	uint64_t dr6 = svm_of(vcpu)->vmcb->dr6;
+
+	/* A MOV DR that DR7.GD forbids has not been executed. */
+	if (exit->exception.vector == VECTOR_DB && (dr6 & DR6_BD) == 0) {
+		complete(vcpu, exit);
 		return;
 	}
-	/* The instruction has not been executed; the guest's handler may bring it back later. */
+	if (exit->exception.vector == VECTOR_DB)
+		exit->exception.payload = DR6_BD;
+	/* The guest's handler may bring the instruction back later. */
 	restore_tf(vcpu, false);
+}
+
+bool svm_step_is_delivered(struct vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+
+	return svm->step && svm->step_delivery && (svm->vmcb->exit_int_info & EVENT_VALID) == 0;
 }

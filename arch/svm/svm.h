@@ -15,14 +15,22 @@ struct svm_vcpu {
 	struct vmcb *stub_vmcb; /* the halt loop that waits for a SIPI */
 	void *host_save_area;	/* VM_HSAVE_PA, this CPU's alone */
 	hpa_t vmcb_hpa, host_vmcb_hpa, stub_vmcb_hpa;
+	bool nmi_blocked;   /* where the VMCB has no place for it: until an IRET */
 	bool step;	    /* a single step is under way */
 	bool step_guest_tf; /* the guest's own TF meanwhile */
-	uint64_t step_dr6;
+	bool step_delivery; /* of an event, which no trap follows */
+	uint64_t step_dr6;  /* the guest's meanwhile */
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 {
 	return vcpu->backend;
+}
+
+/* RFLAGS.TF in the VMCB is ours, whatever the guest's is. */
+static inline bool svm_has_own_tf(struct vcpu *vcpu)
+{
+	return svm_of(vcpu)->step && !svm_of(vcpu)->step_delivery;
 }
 
 /* regs.c */
@@ -44,6 +52,8 @@ uint64_t svm_event_encode(const struct event *event, bool protected_mode);
 void svm_set_single_step(struct vcpu *vcpu, bool on);
 /* An intercepted exception during a step: *exit tells what it means. */
 void svm_step_exception(struct vcpu *vcpu, struct exit_info *exit);
+/* An intercepted NMI: whether the step was the delivery of an event that is done now. */
+bool svm_step_is_delivered(struct vcpu *vcpu);
 
 /* exit.c */
 void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit);

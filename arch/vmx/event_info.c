@@ -26,12 +26,3 @@ uint32_t vmx_event_encode(const struct event *event, bool protected_mode)
 		info |= INTR_INFO_ERROR_CODE;
 	return info;
 }
-
-/* SDM: "Debug Status Register (DR6)". */
-uint64_t vmx_dr6_after(uint64_t dr6, uint64_t happened)
-{
-	const uint64_t breakpoints = BITS64(3, 0), active_low = BIT64(11) | BIT64(16);
-	uint64_t value = (dr6 & ~breakpoints) | active_low;
-
-	return (value | (happened & ~active_low)) & ~(happened & active_low);
-}

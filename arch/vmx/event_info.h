@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Events in the VMCS's format, and what their delivery does to DR6: pure functions. SDM: "Event
- * Injection".
- */
+/* Events in the VMCS's format: pure functions. SDM: "Event Injection". */
 #ifndef ARCH_VMX_EVENT_INFO_H
 #define ARCH_VMX_EVENT_INFO_H
 
@@ -21,11 +18,5 @@
  */
 struct event vmx_event_decode(uint32_t info, uint32_t error_code, uint32_t insn_bytes);
 uint32_t vmx_event_encode(const struct event *event, bool protected_mode);
-
-/*
- * Pure: DR6 after a debug exception with these bits (1 = happened, also for the bits that are low
- * then).
- */
-uint64_t vmx_dr6_after(uint64_t dr6, uint64_t happened);
 
 #endif

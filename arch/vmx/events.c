@@ -5,7 +5,6 @@
 #include "arch/vmx/regs.h"
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
-#include "arch/x86/insn.h"
 
 static void set_nmi_window(struct vmx_vcpu *vmx, bool on)
 {
@@ -36,36 +35,12 @@ void vmx_events_requeue(struct vcpu *vcpu, uint32_t idt_vectoring)
 	events_requeue(vcpu, &event);
 }
 
-/*
- * What the CPU does at delivery and an injection does not. SDM: "Details of Vectored-Event
- * Injection".
- */
-static void apply_payload(struct vcpu *vcpu, const struct event *event)
-{
-	if (event->vector == VECTOR_PF) {
-		cr2_write(vcpu, event->payload);
-	} else if (event->vector == VECTOR_DB) {
-		write_dr6(vmx_dr6_after(read_dr6(), event->payload));
-		dr7_write(vcpu, dr7_read(vcpu) & ~DR7_GD);
-	}
-}
-
-/*
- * A fault's saved RFLAGS has RF set. SDM: "RF (resume) flag", "Instruction-Breakpoint Exception
- * Condition".
- */
-static bool sets_resume_flag(const struct event *event)
-{
-	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB &&
-	       event->vector != VECTOR_DF && event->vector != VECTOR_MC;
-}
+/* SDM: "Debug Status Register (DR6)". */
+#define DR6_RENEWED (DR6_BREAKPOINTS | DR6_ACTIVE_LOW)
 
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
-	if (event->has_payload)
-		apply_payload(vcpu, event);
-	if (sets_resume_flag(event))
-		rflags_write(vcpu, rflags_read(vcpu) | RFLAGS_RF);
+	events_begin_delivery(vcpu, event, DR6_RENEWED);
 	/* Only these may wake a halted CPU; for all others it was running. */
 	if (event->type != EVENT_NMI && event->type != EVENT_EXTERNAL)
 		vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);
@@ -73,7 +48,8 @@ static void inject(struct vcpu *vcpu, const struct event *event)
 		vmcs_write32(VMCS_ENTRY_ERROR_CODE, event->error_code);
 	if (event->type >= EVENT_SOFT_INTERRUPT)
 		vmcs_write32(VMCS_ENTRY_INSN_BYTES, event->insn_bytes);
-	vmcs_write32(VMCS_ENTRY_INTR_INFO, vmx_event_encode(event, (cr0_read(vcpu) & CR0_PE) != 0));
+	vmcs_write32(VMCS_ENTRY_INTR_INFO,
+		     vmx_event_encode(event, cr0_read_bits(vcpu, CR0_PE) != 0));
 	vmx_of(vcpu)->injected = *event;
 	vmx_of(vcpu)->injected.has_payload = false;
 	vmx_regs_store(vcpu);

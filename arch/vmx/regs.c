@@ -68,6 +68,9 @@ static void fetch_other(struct vcpu *vcpu, enum reg reg)
 	case REG_EFER:
 		regs->efer = vmcs_read64(VMCS_GUEST_EFER);
 		break;
+	case REG_DR6:
+		regs->dr6 = read_dr6(); /* the host has no debug exceptions: still the guest's */
+		break;
 	case REG_DR7:
 		regs->dr7 = vmcs_read(VMCS_GUEST_DR7);
 		break;
@@ -77,6 +80,16 @@ static void fetch_other(struct vcpu *vcpu, enum reg reg)
 	case REG_INTERRUPT_SHADOW:
 		regs->interrupt_shadow =
 			vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_SHADOW;
+		break;
+	case REG_NMI_BLOCKED:
+		regs->nmi_blocked =
+			(vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI) != 0;
+		break;
+	case REG_EXIT_INFO_1:
+		regs->exit_info[0] = vmcs_read(VMCS_EXIT_QUALIFICATION);
+		break;
+	case REG_EXIT_INFO_2:
+		regs->exit_info[1] = vmcs_read(VMCS_EXIT_LINEAR_ADDRESS);
 		break;
 	case REG_GDTR:
 		regs->gdtr.base = vmcs_read(VMCS_GUEST_GDTR_BASE);
@@ -165,6 +178,14 @@ static void store_shadow(struct vcpu *vcpu)
 	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, other | vcpu->regs.interrupt_shadow);
 }
 
+static void store_nmi_blocked(struct vcpu *vcpu)
+{
+	uint32_t other = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & ~INTERRUPTIBILITY_NMI;
+
+	vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY,
+		     vcpu->regs.nmi_blocked ? other | INTERRUPTIBILITY_NMI : other);
+}
+
 static void store_pdptr(const struct regs *regs)
 {
 	vmcs_write64(VMCS_GUEST_PDPTE0, regs->pdptr[0]);
@@ -199,6 +220,9 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 	case REG_EFER:
 		store_efer(vcpu);
 		break;
+	case REG_DR6:
+		write_dr6(regs->dr6);
+		break;
 	case REG_DR7:
 		vmcs_write(VMCS_GUEST_DR7, (uint32_t)regs->dr7 | DR7_INIT);
 		break;
@@ -207,6 +231,9 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		break;
 	case REG_INTERRUPT_SHADOW:
 		store_shadow(vcpu);
+		break;
+	case REG_NMI_BLOCKED:
+		store_nmi_blocked(vcpu);
 		break;
 	case REG_GDTR:
 		vmcs_write(VMCS_GUEST_GDTR_BASE, regs->gdtr.base);
@@ -228,6 +255,7 @@ void vmx_regs_store_rest(struct vcpu *vcpu, uint64_t dirty)
 	const uint64_t debug = REG_BIT(REG_RFLAGS) | REG_BIT(REG_INTERRUPT_SHADOW);
 	uint64_t pending;
 
+	regs_check(&vcpu->regs);
 	for (uint64_t left = dirty; left != 0; left &= left - 1)
 		store_one(vcpu, (unsigned)__builtin_ctzll(left));
 	if ((dirty & debug) == 0)

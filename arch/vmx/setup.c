@@ -241,6 +241,8 @@ void vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->cr0_mask = CR0_NE | CR0_NW | CR0_CD | (vmx->cr0_fixed0 & ~(CR0_PE | CR0_PG));
 	/* FRED would need event data that is not handled: reserved to the guest, as CPUID says. */
 	vmx->cr4_mask = CR4_VMXE | CR4_FRED | vmx->cr4_fixed0;
+	vcpu->regs.cr0_guest_owned = ~vmx->cr0_mask;
+	vcpu->regs.cr4_guest_owned = ~vmx->cr4_mask;
 	vmx->launched = false;
 	vmx->stepping = false;
 	vmx->injected.valid = false;
@@ -270,7 +272,6 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 		vmcs_write(VMCS_GUEST_SSP, 0);
 		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, 0);
 	}
-	write_dr6(DR6_INIT);
 	vmx_flush_linear(vcpu);
 }
 

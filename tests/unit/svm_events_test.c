@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: arch/svm/events.c core/events.c
-/* EXITINTINFO and EVENTINJ, with what some machines get wrong. */
+// sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c core/events.c core/regs.c
+/*
+ * EXITINTINFO and EVENTINJ, with what some machines get wrong, and single steps: what the guest finds in its registers
+ * and on its stack. The VMCB is real memory, VMRUN is what each test says that the guest does.
+ */
 #include "arch/svm/svm.h"
 
 #include <setjmp.h>
@@ -11,11 +14,41 @@
 #include <cmocka.h>
 
 #include "core/kick.h"
+#include "core/panic.h"
+#include "core/vendor.h"
+#include "mm/guest_copy.h"
+#include "vmexit/guest_memory.h"
+#include "vmexit/step.h"
 
 static struct vmcb vmcb;
-static struct svm_vcpu svm = { .vmcb = &vmcb };
-static struct vcpu vcpu = { .backend = &svm };
+static struct svm_vcpu svm;
+static struct vcpu vcpu;
 static unsigned kicks;
+static uint8_t opcode; /* of the guest's next instruction */
+
+static const struct vendor_ops fake_ops = { .name = "fake", .regs_fetch = svm_regs_fetch };
+const struct vendor_ops *vendor = &fake_ops;
+
+void hv_panic(const char *format, ...)
+{
+	fail_msg("panic: %s", format);
+	__builtin_unreachable();
+}
+
+bool guest_copy_in(void *to, gpa_t from, uint64_t bytes)
+{
+	(void)to;
+	(void)from;
+	(void)bytes;
+	return false;
+}
+
+bool guest_fetch_insn(struct vcpu *v, struct insn *out)
+{
+	(void)v;
+	*out = (struct insn){ .bytes = 1, .opcode = opcode };
+	return true;
+}
 
 void kick_send(struct vcpu *target, uint32_t reason)
 {
@@ -25,39 +58,69 @@ void kick_send(struct vcpu *target, uint32_t reason)
 
 void svm_set_intercepts(struct vcpu *v)
 {
-	vmcb.intercept[0] = v->events.nmi_blocked ? INTERCEPT_IRET : 0;
+	(void)v;
+	vmcb.intercept[0] = svm.nmi_blocked && !svm.step ? INTERCEPT_IRET : 0;
 }
 
-/* The register cache, as far as events need it. */
-uint64_t cr0_read(struct vcpu *v)
+/* vmexit/step.c without frames. */
+void step_begin(struct vcpu *v, enum step_kind kind, gpa_t gpa)
 {
-	return v->regs.cr0;
+	(void)gpa;
+	v->step_kind = (uint8_t)kind;
+	svm_set_single_step(v, true);
 }
 
-uint64_t dr7_read(struct vcpu *v)
+static void step_end(void)
 {
-	return v->regs.dr7;
+	if (vcpu.step_kind == STEP_IRET)
+		nmi_blocked_write(&vcpu, false);
+	svm_set_single_step(&vcpu, false);
+	vcpu.step_kind = STEP_NONE;
 }
 
-void dr7_write(struct vcpu *v, uint64_t value)
+void step_cancel(struct vcpu *v)
 {
-	v->regs.dr7 = value;
-}
+	bool blocked = v->step_kind == STEP_IRET;
 
-void cr2_write(struct vcpu *v, uint64_t value)
-{
-	v->regs.cr2 = value;
+	step_end();
+	if (blocked)
+		nmi_blocked_write(v, true);
 }
 
 static int clear(void **state)
 {
 	(void)state;
 	memset(&vmcb, 0, sizeof(vmcb));
-	memset(&vcpu.events, 0, sizeof(vcpu.events));
-	memset(&vcpu.regs, 0, sizeof(vcpu.regs));
-	vcpu.regs.cr0 = CR0_PE;
+	memset(&vcpu, 0, sizeof(vcpu));
+	svm = (struct svm_vcpu){ .vmcb = &vmcb };
+	vcpu.backend = &svm;
+	vcpu.regs.cr0_guest_owned = UINT64_MAX;
+	vmcb.cr0 = CR0_PE;
+	vmcb.rflags = RFLAGS_FIXED;
+	vmcb.dr6 = DR6_INIT;
+	vmcb.dr7 = DR7_INIT;
 	kicks = 0;
+	opcode = 0x89;
 	return 0;
+}
+
+/* As arch/svm/run.c up to VMRUN; what it would have loaded is in the VMCB. */
+static void enter(void)
+{
+	vmcb.event_injection = 0;
+	if (vcpu.events.pending.valid || vcpu.events.nmi_pending)
+		svm_events_inject(&vcpu);
+	if ((vcpu.regs.dirty & REGS_LAZY) != 0)
+		svm_regs_store(&vcpu);
+	vcpu.regs.dirty = 0;
+}
+
+static void leave(void)
+{
+	regs_forget_lazy(&vcpu.regs);
+	vmcb.event_injection = 0;
+	if ((vmcb.exit_int_info & EVENT_VALID) != 0)
+		svm_events_requeue(&vcpu);
 }
 
 static uint64_t info(unsigned vector, unsigned type, bool error)
@@ -92,53 +155,72 @@ static void what_was_interrupted_is_injected_again(void **state)
 {
 	(void)state;
 	vmcb.exit_int_info = info(13, 3, true);
-	svm_events_requeue(&vcpu);
-	svm_events_inject(&vcpu);
+	leave();
+	enter();
 	assert_int_equal(vmcb.event_injection, info(13, 3, true));
 	assert_false(vcpu.events.pending.valid);
 }
 
-static void real_mode_has_no_error_codes(void **state)
+/* Each kind of event as EVENTINJ has it. APM: "Event Injection". */
+static void events_are_encoded(void **state)
 {
-	(void)state;
-	vcpu.regs.cr0 = 0;
-	events_raise_gp(&vcpu, 0);
-	svm_events_inject(&vcpu);
-	assert_int_equal(vmcb.event_injection, 13 | 3 << 8 | EVENT_VALID);
+	static const struct {
+		struct event event;
+		uint64_t cr0, injection;
+	} cases[] = {
+		{ { true, true, false, 13, 0, EVENT_EXCEPTION, 0x18, 0 },
+		  CR0_PE,
+		  UINT64_C(0x1800000b0d) },
+		/* real mode has no error codes */
+		{ { true, true, false, 13, 0, EVENT_EXCEPTION, 0x18, 0 }, 0, 0x30d },
+		{ { true, false, false, 6, 0, EVENT_EXCEPTION, 0, 0 }, CR0_PE, 0x306 },
+		{ { true, false, false, 2, 0, EVENT_NMI, 0, 0 }, CR0_PE, 0x202 },
+		{ { true, false, false, 0x31, 0, EVENT_EXTERNAL, 0, 0 }, CR0_PE, 0x031 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		clear(state);
+		vmcb.cr0 = cases[i].cr0;
+		events_requeue(&vcpu, &cases[i].event);
+		enter();
+		assert_int_equal(vmcb.event_injection, cases[i].injection | EVENT_VALID);
+	}
 }
 
 static void payload_appears_at_delivery_only(void **state)
 {
 	(void)state;
-	vmcb.dr6 = DR6_INIT;
-	vcpu.regs.dr7 = DR7_INIT | DR7_GD;
+	vmcb.dr7 = DR7_INIT | DR7_GD;
 	events_raise_db(&vcpu, DR6_BS);
-	assert_int_equal(vmcb.dr6, DR6_INIT);
-	svm_events_inject(&vcpu);
+	assert_int_equal(dr6_read(&vcpu), DR6_INIT);
+	enter();
 	assert_int_equal(vmcb.dr6, DR6_INIT | DR6_BS);
-	assert_int_equal(vcpu.regs.dr7, DR7_INIT);
+	assert_int_equal(vmcb.dr7, DR7_INIT);
+	leave();
 	events_raise_pf(&vcpu, 0x1234, 6);
-	assert_int_equal(vcpu.regs.cr2, 0);
-	svm_events_inject(&vcpu);
-	assert_int_equal(vcpu.regs.cr2, 0x1234);
+	assert_int_equal(cr2_read(&vcpu), 0);
+	enter();
+	assert_int_equal(vmcb.cr2, 0x1234);
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED | RFLAGS_RF);
 }
 
 static void nmis_are_blocked_until_iret_and_come_one_by_one(void **state)
 {
 	(void)state;
 	vcpu.events.nmi_pending = true;
-	svm_events_inject(&vcpu);
+	enter();
 	assert_int_equal(vmcb.event_injection, 2 | 2 << 8 | EVENT_VALID);
-	assert_true(vcpu.events.nmi_blocked);
+	assert_true(svm.nmi_blocked);
 	assert_int_equal(vmcb.intercept[0], INTERCEPT_IRET);
 	/* another one waits */
-	vmcb.event_injection = 0;
+	leave();
 	vcpu.events.nmi_pending = true;
-	svm_events_inject(&vcpu);
+	enter();
 	assert_int_equal(vmcb.event_injection, 0);
 	assert_true(vcpu.events.nmi_pending);
-	vcpu.events.nmi_blocked = false;
-	svm_events_inject(&vcpu);
+	leave();
+	nmi_blocked_write(&vcpu, false);
+	enter();
 	assert_int_not_equal(vmcb.event_injection, 0);
 }
 
@@ -147,10 +229,241 @@ static void an_nmi_behind_another_event_asks_for_an_exit(void **state)
 	(void)state;
 	events_raise_ud(&vcpu);
 	vcpu.events.nmi_pending = true;
-	svm_events_inject(&vcpu);
+	enter();
 	assert_int_equal(vmcb.event_injection, 6 | 3 << 8 | EVENT_VALID);
 	assert_true(vcpu.events.nmi_pending);
 	assert_int_equal(kicks, 1);
+}
+
+/* Between MOV SS and the load of the stack pointer. */
+static void an_nmi_waits_for_the_end_of_a_shadow(void **state)
+{
+	struct exit_info exit = { .exception.vector = VECTOR_DB };
+
+	(void)state;
+	vmcb.interrupt_shadow = INTERRUPT_SHADOW;
+	vcpu.events.nmi_pending = true;
+	enter();
+	assert_int_equal(vmcb.event_injection, 0);
+	assert_int_equal(vmcb.interrupt_shadow, INTERRUPT_SHADOW);
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED | RFLAGS_TF);
+	/* the instruction is done, and its shadow is over */
+	vmcb.interrupt_shadow = 0;
+	vmcb.dr6 |= DR6_BS;
+	leave();
+	svm_step_exception(&vcpu, &exit);
+	assert_int_equal(exit.kind, EXIT_STEP);
+	step_end();
+	enter();
+	assert_int_equal(vmcb.event_injection, 2 | 2 << 8 | EVENT_VALID);
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED);
+	assert_int_equal(vmcb.dr6, DR6_INIT);
+}
+
+/* STI; HLT: a step over HLT might never end, and an NMI between the two is the CPU's choice. */
+static void an_nmi_does_not_wait_for_a_halt(void **state)
+{
+	(void)state;
+	opcode = 0xf4;
+	vmcb.interrupt_shadow = INTERRUPT_SHADOW;
+	vcpu.events.nmi_pending = true;
+	enter();
+	assert_int_equal(vmcb.event_injection, 2 | 2 << 8 | EVENT_VALID);
+	assert_int_equal(vmcb.interrupt_shadow, 0);
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED);
+}
+
+static void a_fault_in_a_shadow_ends_it(void **state)
+{
+	(void)state;
+	vmcb.interrupt_shadow = INTERRUPT_SHADOW;
+	events_raise_gp(&vcpu, 0);
+	enter();
+	assert_int_equal(vmcb.interrupt_shadow, 0);
+}
+
+static void an_nmi_waits_for_the_end_of_a_step(void **state)
+{
+	(void)state;
+	step_begin(&vcpu, STEP_HIDDEN_WRITE, (gpa_t){ 0 });
+	vcpu.events.nmi_pending = true;
+	enter();
+	assert_int_equal(vmcb.event_injection, 0);
+	leave();
+	step_end();
+	enter();
+	assert_int_equal(vmcb.event_injection, 2 | 2 << 8 | EVENT_VALID);
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED);
+}
+
+/*
+ * A frame goes to memory that is stepped over: the exit interrupts the delivery, and the delivery is what is stepped.
+ * The RFLAGS that VMRUN loads are those that it pushes.
+ */
+static void a_frame_pushed_in_a_step_has_the_guests_tf(void **state)
+{
+	const uint64_t guest_flags[] = { RFLAGS_FIXED | RFLAGS_IF,
+					 RFLAGS_FIXED | RFLAGS_IF | RFLAGS_TF };
+
+	for (unsigned i = 0; i < ARRAY_COUNT(guest_flags); i++) {
+		clear(state);
+		vmcb.rflags = guest_flags[i];
+		vmcb.exit_int_info = info(0x31, 0, false);
+		leave();
+		step_begin(&vcpu, STEP_HIDDEN_WRITE, (gpa_t){ 0 });
+		enter();
+		assert_int_equal(vmcb.event_injection & 0xffffffff, 0x31 | EVENT_VALID);
+		assert_int_equal(vmcb.rflags, guest_flags[i]);
+		assert_int_equal(kicks, 1);
+		/* the frame's second page faults as well: once more */
+		leave();
+		assert_false(svm_step_is_delivered(&vcpu));
+		enter();
+		assert_int_equal(vmcb.event_injection & 0xffffffff, 0x31 | EVENT_VALID);
+		assert_int_equal(vmcb.rflags, guest_flags[i]);
+		/* the handler's first instruction: our NMI exits */
+		vmcb.exit_int_info = 0;
+		vmcb.rflags = RFLAGS_FIXED;
+		leave();
+		assert_true(svm_step_is_delivered(&vcpu));
+		step_end();
+		enter();
+		assert_int_equal(vmcb.event_injection, 0);
+		assert_int_equal(vmcb.rflags, RFLAGS_FIXED);
+		assert_false(svm_step_is_delivered(&vcpu));
+	}
+}
+
+/* The IRET has not been executed, and NMIs are still blocked. */
+static void an_event_before_a_stepped_iret_ends_that_step(void **state)
+{
+	(void)state;
+	svm.nmi_blocked = true;
+	step_begin(&vcpu, STEP_IRET, (gpa_t){ 0 });
+	events_raise_ud(&vcpu);
+	enter();
+	assert_int_equal(vmcb.event_injection, 6 | 3 << 8 | EVENT_VALID);
+	assert_int_equal(vmcb.rflags & RFLAGS_TF, 0);
+	assert_true(svm.nmi_blocked);
+	assert_int_equal(vmcb.intercept[0], INTERCEPT_IRET);
+	assert_int_equal(vcpu.step_kind, STEP_NONE);
+}
+
+/* What the IRET loads counts; the trap behind it is due if TF was set before it. SDM: "Single-Step Exception Condition". */
+static void an_iret_is_stepped_with_the_guests_own_tf(void **state)
+{
+	static const struct {
+		bool before, loaded;
+	} cases[] = { { false, false }, { false, true }, { true, false }, { true, true } };
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		uint64_t before = RFLAGS_FIXED | (cases[i].before ? RFLAGS_TF : 0);
+		uint64_t loaded = RFLAGS_FIXED | RFLAGS_IF | (cases[i].loaded ? RFLAGS_TF : 0);
+		struct exit_info exit = { .exception.vector = VECTOR_DB };
+
+		clear(state);
+		vmcb.rflags = before;
+		svm.nmi_blocked = true;
+		leave();
+		step_begin(&vcpu, STEP_IRET, (gpa_t){ 0 });
+		assert_int_equal(rflags_read(&vcpu), before);
+		enter();
+		assert_int_equal(vmcb.rflags, before | RFLAGS_TF);
+		assert_int_equal(vmcb.intercept[0], 0);
+		vmcb.rflags = loaded;
+		vmcb.dr6 |= DR6_BS;
+		leave();
+		svm_step_exception(&vcpu, &exit);
+		assert_int_equal(exit.kind, EXIT_STEP);
+		step_end();
+		assert_int_equal(rflags_read(&vcpu), loaded);
+		assert_int_equal(dr6_read(&vcpu), DR6_INIT);
+		assert_int_equal(vcpu.events.pending.valid, cases[i].before);
+		enter();
+		assert_int_equal(vmcb.event_injection,
+				 cases[i].before ? 1 | 3 << 8 | EVENT_VALID : 0);
+		assert_int_equal(vmcb.dr6, DR6_INIT | (cases[i].before ? DR6_BS : 0));
+		assert_int_equal(vmcb.rflags, loaded);
+		assert_false(svm.nmi_blocked);
+	}
+}
+
+/* A nested fault, an INIT: nothing of ours stays behind. */
+static void an_abandoned_step_leaves_no_tf(void **state)
+{
+	(void)state;
+	vmcb.dr6 = DR6_INIT | DR6_BS | 1;
+	step_begin(&vcpu, STEP_SHADOW, (gpa_t){ 0 });
+	enter();
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED | RFLAGS_TF);
+	leave();
+	step_end();
+	enter();
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED);
+	assert_int_equal(vmcb.dr6, DR6_INIT | DR6_BS | 1);
+	assert_int_equal(vmcb.virtual_interrupt, 0);
+}
+
+static void a_fault_in_a_step_saves_the_guests_flags(void **state)
+{
+	struct exit_info exit = { .kind = EXIT_EXCEPTION, .exception.vector = VECTOR_GP };
+
+	(void)state;
+	step_begin(&vcpu, STEP_HIDDEN_WRITE, (gpa_t){ 0 });
+	enter();
+	leave();
+	svm_step_exception(&vcpu, &exit);
+	assert_int_equal(exit.kind, EXIT_EXCEPTION);
+	step_end();
+	events_raise_gp(&vcpu, 0);
+	enter();
+	assert_int_equal(vmcb.rflags, RFLAGS_FIXED | RFLAGS_RF);
+}
+
+/* DR6 names what matched, DR7 whether that is an exception. SDM: "Debug Status Register (DR6)". */
+static void breakpoints_hit_in_a_step_are_the_guests(void **state)
+{
+	static const struct {
+		uint64_t dr7, hit, payload;
+	} cases[] = {
+		{ DR7_INIT, 0, 0 },
+		{ DR7_INIT, 5, 0 },
+		{ DR7_INIT | 2, 5, 1 },
+		{ DR7_INIT | 0x11, 5, 5 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct exit_info exit = { .exception.vector = VECTOR_DB };
+
+		clear(state);
+		vmcb.dr7 = cases[i].dr7;
+		vmcb.dr6 = DR6_INIT | 3; /* of an earlier one */
+		step_begin(&vcpu, STEP_HIDDEN_WRITE, (gpa_t){ 0 });
+		enter();
+		vmcb.dr6 |= DR6_BS | cases[i].hit;
+		leave();
+		svm_step_exception(&vcpu, &exit);
+		step_end();
+		assert_int_equal(vcpu.events.pending.valid, cases[i].payload != 0);
+		assert_int_equal(vcpu.events.pending.payload, cases[i].payload);
+		enter();
+		assert_int_equal(vmcb.dr6, DR6_INIT | 3 | cases[i].payload);
+	}
+}
+
+static void a_forbidden_mov_dr_is_no_step(void **state)
+{
+	struct exit_info exit = { .kind = EXIT_EXCEPTION, .exception.vector = VECTOR_DB };
+
+	(void)state;
+	vmcb.dr7 |= DR7_GD;
+	step_begin(&vcpu, STEP_SHADOW, (gpa_t){ 0 });
+	enter();
+	vmcb.dr6 |= DR6_BD;
+	leave();
+	svm_step_exception(&vcpu, &exit);
+	assert_int_equal(exit.kind, EXIT_EXCEPTION);
+	assert_int_equal(exit.exception.payload, DR6_BD);
 }
 
 int main(void)
@@ -158,10 +471,21 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(exitintinfo_is_read_and_mended, clear),
 		cmocka_unit_test_setup(what_was_interrupted_is_injected_again, clear),
-		cmocka_unit_test_setup(real_mode_has_no_error_codes, clear),
+		cmocka_unit_test_setup(events_are_encoded, clear),
 		cmocka_unit_test_setup(payload_appears_at_delivery_only, clear),
 		cmocka_unit_test_setup(nmis_are_blocked_until_iret_and_come_one_by_one, clear),
 		cmocka_unit_test_setup(an_nmi_behind_another_event_asks_for_an_exit, clear),
+		cmocka_unit_test_setup(an_nmi_waits_for_the_end_of_a_shadow, clear),
+		cmocka_unit_test_setup(an_nmi_does_not_wait_for_a_halt, clear),
+		cmocka_unit_test_setup(a_fault_in_a_shadow_ends_it, clear),
+		cmocka_unit_test_setup(an_nmi_waits_for_the_end_of_a_step, clear),
+		cmocka_unit_test_setup(a_frame_pushed_in_a_step_has_the_guests_tf, clear),
+		cmocka_unit_test_setup(an_event_before_a_stepped_iret_ends_that_step, clear),
+		cmocka_unit_test_setup(an_iret_is_stepped_with_the_guests_own_tf, clear),
+		cmocka_unit_test_setup(an_abandoned_step_leaves_no_tf, clear),
+		cmocka_unit_test_setup(a_fault_in_a_step_saves_the_guests_flags, clear),
+		cmocka_unit_test_setup(breakpoints_hit_in_a_step_are_the_guests, clear),
+		cmocka_unit_test_setup(a_forbidden_mov_dr_is_no_step, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,7 +313,7 @@ static void iret_goes_back(void **state)
 {
 	(void)state;
 	set_gdt(SEL_B, TSS_B, 0x67, 0x8b);
-	vcpu.events.nmi_blocked = true;
+	vcpu.regs.nmi_blocked = true;
 	run_clean(SEL_B, TASK_SWITCH_IRET);
 	check_saved32(TSS_A, 0x4007, RFLAGS_FIXED | RFLAGS_IF);
 	check_loaded32();
@@ -321,7 +321,7 @@ static void iret_goes_back(void **state)
 	assert_int_equal(load(TSS_B, 2), 0);
 	assert_int_equal(type_of(SEL_A), 9);
 	assert_int_equal(type_of(SEL_B), 11);
-	assert_false(vcpu.events.nmi_blocked);
+	assert_false(vcpu.regs.nmi_blocked);
 }
 
 static void iret_to_itself(void **state)
@@ -538,7 +538,7 @@ static void nmi_through_gate_blocks_nmis(void **state)
 	(void)state;
 	assert_int_equal(task_switch_exit(&vcpu, &exit), VERDICT_RESUME);
 	assert_false(vcpu.events.pending.valid);
-	assert_true(vcpu.events.nmi_blocked);
+	assert_true(vcpu.regs.nmi_blocked);
 	assert_false(vcpu.events.nmi_pending);
 }
 

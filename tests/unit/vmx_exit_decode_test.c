@@ -183,17 +183,6 @@ static void real_mode_has_no_error_codes(void **state)
 	assert_int_equal(vmx_event_encode(&event, true), 0x80000b0d);
 }
 
-static void dr6_collects_what_happened(void **state)
-{
-	(void)state;
-	assert_int_equal(vmx_dr6_after(0xffff0ff0, BIT64(14)), 0xffff4ff0);
-	/* Breakpoint bits are of the last exception, BS stays until software clears it. */
-	assert_int_equal(vmx_dr6_after(0xffff4ff1, BIT64(1)), 0xffff4ff2);
-	/* RTM and bus lock are 0 when they happened, and set otherwise. */
-	assert_int_equal(vmx_dr6_after(0xffff0ff0, BIT64(16)), 0xfffe0ff0);
-	assert_int_equal(vmx_dr6_after(0xfffe07f0, 0), 0xffff0ff0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,7 +194,6 @@ int main(void)
 		cmocka_unit_test(nmis_are_blocked_again_only_after_iret),
 		cmocka_unit_test(an_event_survives_requeueing),
 		cmocka_unit_test(real_mode_has_no_error_codes),
-		cmocka_unit_test(dr6_collects_what_happened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,15 +72,23 @@ static uint64_t ept_leaf_bits(const struct page_format *format, unsigned rights,
 }
 
 /* Accessed and dirty are set from the start: nobody reads them, and the CPU need not write them. */
-static uint64_t npt_leaf_bits(unsigned rights)
+static uint64_t npt_leaf_bits(const struct page_format *format, unsigned rights)
 {
 	uint64_t bits = ENTRY_US | ENTRY_A | ENTRY_D;
+	unsigned needed = RIGHT_EXEC;
 
+	/* With GMET a page is for users (U/S = 1) or to be executed by supervisors, and users do not reach that. */
+	if (format->mode_based_exec && (rights & RIGHT_EXEC) == RIGHT_EXEC_SUPERVISOR) {
+		bits &= ~ENTRY_US;
+		needed = RIGHT_EXEC_SUPERVISOR;
+	} else if (format->mode_based_exec) {
+		needed = RIGHT_EXEC_USER;
+	}
 	if (rights & RIGHT_READ)
 		bits |= ENTRY_P;
 	if (rights & RIGHT_WRITE)
 		bits |= ENTRY_RW;
-	if ((rights & RIGHT_EXEC) != RIGHT_EXEC)
+	if ((rights & needed) != needed)
 		bits |= ENTRY_NX;
 	return bits;
 }
@@ -112,7 +120,7 @@ uint64_t page_format_leaf(const struct page_format *format, hpa_t hpa, unsigned 
 	if (format->kind == PAGE_FORMAT_EPT)
 		return entry | ept_leaf_bits(format, rights, type);
 	if (format->kind == PAGE_FORMAT_NPT)
-		return entry | npt_leaf_bits(rights);
+		return entry | npt_leaf_bits(format, rights);
 	return entry | host_leaf_bits(rights, type);
 }
 
@@ -138,6 +146,13 @@ static unsigned ept_rights(const struct page_format *format, uint64_t entry)
 	return rights;
 }
 
+static unsigned exec_rights(const struct page_format *format, uint64_t entry)
+{
+	if (format->kind != PAGE_FORMAT_NPT || !format->mode_based_exec)
+		return RIGHT_EXEC;
+	return entry & ENTRY_US ? RIGHT_EXEC_USER : RIGHT_EXEC_SUPERVISOR;
+}
+
 unsigned page_format_rights(const struct page_format *format, uint64_t entry)
 {
 	unsigned rights = RIGHT_READ;
@@ -149,7 +164,7 @@ unsigned page_format_rights(const struct page_format *format, uint64_t entry)
 	if (entry & ENTRY_RW)
 		rights |= RIGHT_WRITE;
 	if (!(entry & ENTRY_NX))
-		rights |= RIGHT_EXEC;
+		rights |= exec_rights(format, entry);
 	if (format->kind == PAGE_FORMAT_HOST && (entry & ENTRY_US))
 		rights |= RIGHT_USER;
 	return rights;

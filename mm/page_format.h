@@ -53,11 +53,11 @@ struct page_format {
 	uint8_t levels;		/* 4 or 5; of a guest also 3 (PAE), 2 (32-bit), 0 (paging is off) */
 	uint8_t max_leaf_level; /* 1 (2 MiB) or 2 (1 GiB); 0 in 32-bit paging without PSE */
 	bool exec_only;		/* EPT: execute-only pages are allowed */
-	bool mode_based_exec;	/* EPT: MBEC is on, so that bit 10 means user-execute */
-	uint64_t present;	/* any of these bits set: the entry is present */
-	uint64_t leaf;		/* PS bit */
-	uint64_t address;	/* address bits, from MAXPHYADDR */
-	uint64_t table_bits;	/* set in an entry that points to a table */
+	bool mode_based_exec; /* EPT: MBEC is on, so that bit 10 means user-execute; NPT: GMET is on */
+	uint64_t present;     /* any of these bits set: the entry is present */
+	uint64_t leaf;	      /* PS bit */
+	uint64_t address;     /* address bits, from MAXPHYADDR */
+	uint64_t table_bits; /* set in an entry that points to a table */
 
 	uint64_t role; /* what the rest was made from; 0: nothing yet */
 	uint64_t reserved[2]

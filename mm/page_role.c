@@ -329,6 +329,7 @@ bool page_role_npt(struct page_format *format, const struct npt_role *role)
 	page_format_init(format, PAGE_FORMAT_NPT, role->cr4 & CR4_LA57 ? 5 : 4,
 			 role->huge_pages ? 2 : 1, role->maxphyaddr);
 	format->role = key;
+	format->mode_based_exec = role->gmet;
 	set_layout(format, role->cr4, role->efer, role->huge_pages, role->maxphyaddr);
 	for (unsigned access = 0; access < PAGE_ACCESS_KINDS; access++)
 		format->refused[access] = (uint16_t)npt_refuses(role, access);

@@ -14,7 +14,9 @@
 #include "mm/table_walk.h"
 #include "tests/unit/walk_model.h"
 
+#ifndef ARENA_BYTES
 #define ARENA_BYTES 0x80000u
+#endif
 
 static uint8_t arena[ARENA_BYTES];
 static uint8_t *arena_pointer = arena;

@@ -156,6 +156,14 @@ $(BUILD)/solovisor.so: $(BOOT_OBJECTS)
 $(BUILD)/obj/guests/%.so: $(BUILD)/obj/tests/guests/%.c.o $(GUEST_LIB_OBJECTS)
 	$(link_efi)
 
+# A probe of more than one file has a folder of its name with the others.
+define probe_folder
+$(BUILD)/obj/guests/$(1).so: $(call object,$(wildcard tests/guests/$(1)/*.c tests/guests/$(1)/*.asm))
+endef
+GUEST_PARTS := $(foreach guest,$(GUEST_C:tests/guests/%.c=%),$(wildcard tests/guests/$(guest)/*.c \
+	tests/guests/$(guest)/*.asm))
+$(foreach guest,$(GUEST_C:tests/guests/%.c=%),$(eval $(call probe_folder,$(guest))))
+
 # The PE header gets the time of the build from objcopy, and a check sum over it: both cleared.
 define make_efi
 	$(quiet) EFI $@
@@ -273,4 +281,4 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 -include $(wildcard $(addsuffix .d,$(basename $(CORE_OBJECTS) $(BOOT_OBJECTS) \
-	$(GUEST_LIB_OBJECTS) $(call object,$(GUEST_C)))) $(OFFSETS).d)
+	$(GUEST_LIB_OBJECTS) $(call object,$(GUEST_C) $(GUEST_PARTS)))) $(OFFSETS).d)

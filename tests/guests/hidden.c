@@ -340,7 +340,7 @@ static void check_all_cpus(void)
 	uint32_t back = 0;
 
 	for (uint32_t i = 1; i < probe_cpu_count; i++)
-		probe_start_cpu(i, write_much, (void *)(uint64_t)i, &probe_startup_usual);
+		probe_start_and_wait(i, write_much, (void *)(uint64_t)i);
 	write_much(NULL);
 	for (uint32_t i = 1; i < probe_cpu_count; i++)
 		back += probe_join(i, 20000);

@@ -478,17 +478,16 @@ static void check_shadow(void)
 
 static bool wait_for_nmis(const struct probe_cpu *cpu, uint64_t count)
 {
-	for (int i = 0; i < 3000 && cpu->counts[VECTOR_NMI] < count; i++)
+	for (int i = 0; i < 100000 && cpu->counts[VECTOR_NMI] < count; i++)
 		probe_stall(100);
 	return cpu->counts[VECTOR_NMI] == count;
 }
 
-static uint32_t stop_waiting, waiting;
+static uint32_t stop_waiting;
 
 static void wait_until_stopped(void *argument)
 {
 	(void)argument;
-	__atomic_add_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&stop_waiting, __ATOMIC_SEQ_CST))
 		__asm__ volatile("pause");
 }
@@ -504,9 +503,7 @@ static void check_nmis(void)
 	}
 	probe_check(cpu->counts[VECTOR_NMI] == 5, "nmi-self", "%lu", cpu->counts[VECTOR_NMI]);
 	for (uint32_t i = 1; i < probe_cpu_count; i++)
-		probe_start_cpu(i, wait_until_stopped, NULL, &probe_startup_usual);
-	for (int i = 0; i < 10000 && waiting + 1 < probe_cpu_count; i++)
-		probe_stall(100);
+		probe_check(probe_start_and_wait(i, wait_until_stopped, NULL), "cpu-came", "%u", i);
 	for (uint32_t round = 1; round <= 20; round++) {
 		probe_icr(0, ICR_NMI | 0xc0000);
 		for (uint32_t i = 1; i < probe_cpu_count; i++) {
@@ -518,7 +515,7 @@ static void check_nmis(void)
 	probe_check(cpu->counts[VECTOR_NMI] == 5, "nmi-not-self", "%lu", cpu->counts[VECTOR_NMI]);
 	stop_waiting = 1;
 	for (uint32_t i = 1; i < probe_cpu_count; i++)
-		probe_check(probe_join(i, 3000), "cpu-back", "%u", i);
+		probe_check(probe_join(i, 10000), "cpu-back", "%u", i);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)

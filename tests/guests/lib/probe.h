@@ -107,6 +107,11 @@ extern const struct probe_startup probe_startup_usual;
 /* INIT-SIPI-SIPI; the function runs on that CPU with the probe's IDT, which halts after it. */
 void probe_start_cpu(uint32_t index, probe_function function, void *argument,
 		     const struct probe_startup *startup);
+/*
+ * The same, and wait until it is there: before that nobody may start another, whose stack and function would take the
+ * place of those that a slow CPU is still to read. False: it does not come.
+ */
+bool probe_start_and_wait(uint32_t index, probe_function function, void *argument);
 /* Wait until it has returned there; false if it has not in so many milliseconds. */
 bool probe_join(uint32_t index, uint32_t milliseconds);
 /* None of those started runs any more: they wait for a SIPI. */

@@ -2,6 +2,7 @@
 /* The other CPUs, started by INIT and SIPI as an operating system does it, past the firmware. */
 #include "tests/guests/lib/probe.h"
 
+enum { START_POLLS = 300000 };
 enum { STACK_BYTES = 16384, MSR_APIC_BASE = 0x1b, MSR_EFER = 0xc0000080, MSR_X2APIC = 0x800 };
 enum { APIC_ICR_LOW = 0x300, APIC_ICR_HIGH = 0x310, ICR_PENDING = 0x1000 };
 enum { ICR_INIT = 0x4500, ICR_STARTUP = 0x4600, TRAMPOLINE_LIMIT = 0x9f000 };
@@ -151,6 +152,16 @@ void probe_start_cpu(uint32_t index, probe_function function, void *argument,
 		if (startup->sipi_us)
 			probe_stall(startup->sipi_us);
 	}
+}
+
+bool probe_start_and_wait(uint32_t index, probe_function function, void *argument)
+{
+	const uint64_t before = probe_entries(index);
+
+	probe_start_cpu(index, function, argument, &probe_startup_usual);
+	for (uint32_t i = 0; i < START_POLLS && probe_entries(index) == before; i++)
+		probe_stall(100);
+	return probe_entries(index) != before;
 }
 
 bool probe_join(uint32_t index, uint32_t milliseconds)

@@ -20,6 +20,7 @@ struct hv_caps {
 	bool traps_apic;     /* INIT and SIPI are carried in software (AMD-V) */
 	bool flush_by_asid;
 	bool vmcb_clean;
+	bool eraps; /* SVM: the return predictor is cleared with CR3, and asked to be where we write that */
 	bool virtual_nmi; /* VMX virtual NMIs or SVM vNMI */
 	bool exec_only_pages;
 	bool huge_pages; /* 1 GiB pages in EPT or NPT */

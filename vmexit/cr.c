@@ -2,26 +2,19 @@
 #include "vmexit/cr.h"
 
 #include "arch/x86/insn.h"
-#include "core/caps.h"
+#include "core/pdptr.h"
 #include "core/vendor.h"
-#include "mm/guest_copy.h"
 #include "vmexit/memtype_change.h"
 
 #define LMSW_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
 
-/* SDM: "PDPTE Registers". False: a reserved bit is set, the MOV to CR faults. */
+/* False: a reserved bit is set, the MOV to CR faults. */
 static bool load_pdptrs(struct vcpu *vcpu)
 {
-	uint64_t reserved = BITS64(63, hv_caps.maxphyaddr) | BITS64(8, 5) | BITS64(2, 1);
 	uint64_t pdptr[4];
 
-	if (!guest_copy_in(pdptr, (gpa_t){ cr3_read(vcpu) & BITS64(31, 5) }, sizeof(pdptr)))
-		__builtin_memset(pdptr, 0xff,
-				 sizeof(pdptr)); /* what a bus without memory reads as */
-	for (unsigned i = 0; i < 4; i++) {
-		if ((pdptr[i] & 1) != 0 && (pdptr[i] & reserved) != 0)
-			return false;
-	}
+	if (!pdptr_load(cr3_read(vcpu), pdptr))
+		return false;
 	pdptr_write(vcpu, pdptr);
 	return true;
 }

@@ -7,10 +7,9 @@
  */
 #include "vmexit/task_switch.h"
 
-#include "core/caps.h"
+#include "core/pdptr.h"
 #include "core/string.h"
 #include "core/vendor.h"
-#include "mm/guest_copy.h"
 #include "vmexit/guest_memory.h"
 
 /* --- task state segments ------------------------------------------------------------------- */
@@ -285,20 +284,13 @@ static bool prepare_marks(struct task_switch *ts)
 	return !has_link(ts) || system_probe(ts, at(ts->new_tr.base, 0), TSS_LINK_BYTES);
 }
 
-/* SDM: "PDPTE Registers": a reserved bit in a present entry is #GP(0), as for MOV to CR3. */
+/* A reserved bit in a present entry is #GP(0), as for MOV to CR3. */
 static bool prepare_pdptr(struct task_switch *ts, uint64_t cr3)
 {
-	uint64_t reserved = BITS64(2, 1) | BITS64(8, 5) | BITS64(63, hv_caps.maxphyaddr);
-	unsigned i;
-
-	if (!guest_copy_in(ts->pdptr, (gpa_t){ cr3 & BITS64(31, 5) }, sizeof(ts->pdptr)))
-		memset(ts->pdptr, 0xff, sizeof(ts->pdptr));
-	for (i = 0; i < 4; i++)
-		if ((ts->pdptr[i] & 1) != 0 && (ts->pdptr[i] & reserved) != 0) {
-			events_raise_gp(ts->vcpu, ts->external);
-			return false;
-		}
-	return true;
+	if (pdptr_load(cr3, ts->pdptr))
+		return true;
+	events_raise_gp(ts->vcpu, ts->external);
+	return false;
 }
 
 /*

@@ -10,6 +10,8 @@
 
 #define LEAF_EXTENDED	       0x80000001u
 #define LEAF_SVM	       0x8000000au
+#define LEAF_EXTENDED_2	       0x80000021u
+#define EXTENDED_2_EAX_ERAPS   BIT32(24)
 #define EXTENDED_ECX_SVM       BIT32(2)
 #define SVM_EDX_NP	       BIT32(0)
 #define SVM_EDX_NRIP	       BIT32(3)
@@ -49,6 +51,8 @@ enum core_status svm_probe(struct hv_caps *caps, struct failure *failure)
 	caps->nrip_save = (svm.edx & SVM_EDX_NRIP) != 0;
 	caps->vmcb_clean = (svm.edx & SVM_EDX_CLEAN) != 0;
 	caps->flush_by_asid = (svm.edx & SVM_EDX_FLUSH_BY_ASID) != 0;
+	caps->eraps = cpuid(0x80000000, 0).eax >= LEAF_EXTENDED_2 &&
+		      (cpuid(LEAF_EXTENDED_2, 0).eax & EXTENDED_2_EAX_ERAPS) != 0;
 	caps->decode_assists = (svm.edx & SVM_EDX_DECODE_ASSISTS) != 0;
 	/* NPT runs in the host's own paging mode and with its page sizes. */
 	caps->tdp_levels = caps->host_levels;

@@ -8,9 +8,6 @@
 
 #include "arch/svm/vmcb.h"
 
-/* Bits that this CPU has, once at start. */
-uint64_t svm_cr4_allowed(void);
-
 /* Pure. Take away what is reserved; false: nothing was, the reason is another one. */
 MUST_CHECK bool svm_mend(struct vmcb *vmcb, uint64_t cr4_allowed);
 

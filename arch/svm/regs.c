@@ -3,8 +3,9 @@
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
+#include "core/caps.h"
 #include "core/panic.h"
-#include "mm/guest_copy.h"
+#include "core/pdptr.h"
 
 /* The VMCB packs the two groups of attribute bits; see arch/x86/segment.h for the common form. */
 static uint32_t rights_from_attributes(uint16_t attributes)
@@ -82,15 +83,6 @@ static void store_table(struct vmcb *vmcb, struct vmcb_segment *to, struct table
 	vmcb_touch(vmcb, CLEAN_DT);
 }
 
-/* Under nested paging the CPU reads them from memory when it needs them (APM: "Legacy PAE Mode"), and so do we. */
-static void fetch_pdptr(struct vcpu *vcpu)
-{
-	gpa_t table = { cr3_read(vcpu) & BITS64(31, 5) };
-
-	if (!guest_copy_in(vcpu->regs.pdptr, table, sizeof(vcpu->regs.pdptr)))
-		__builtin_memset(vcpu->regs.pdptr, 0, sizeof(vcpu->regs.pdptr));
-}
-
 void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -130,7 +122,8 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 		regs->dr7 = vmcb->dr7;
 		break;
 	case REG_PDPTR:
-		fetch_pdptr(vcpu);
+		/* Under nested paging the CPU reads them when it needs them (APM: "Legacy PAE Mode"). */
+		pdptr_from_memory(cr3_read(vcpu), regs->pdptr);
 		break;
 	case REG_INTERRUPT_SHADOW:
 		regs->interrupt_shadow =
@@ -204,8 +197,11 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		vmcb_touch(vmcb, CLEAN_CR2);
 		break;
 	case REG_CR3:
-		vmcb->cr3 = regs->cr3;
+		vmcb->cr3 =
+			regs->cr3; /* REG_ERAPS: a write by the guest itself clears the predictor, this one must, too */
 		vmcb_touch(vmcb, CLEAN_CR);
+		if (hv_caps.eraps)
+			vmcb->tlb_control |= TLB_CONTROL_CLEAR_RAP;
 		break;
 	case REG_CR4:
 		vmcb->cr4 = regs->cr4;

@@ -5,6 +5,7 @@
 #include "arch/svm/mend.h"
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
+#include "arch/x86/limits.h"
 #include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "core/format.h"
@@ -18,7 +19,7 @@
 static inline void after_vmrun(struct vmcb *vmcb)
 {
 	vmcb->clean = hv_caps.vmcb_clean ? CLEAN_ALL : 0;
-	vmcb->tlb_control = TLB_CONTROL_NOTHING;
+	vmcb->tlb_control &= TLB_CONTROL_ALLOW_LARGER_RAP;
 	vmcb->event_injection = 0;
 }
 
@@ -142,7 +143,7 @@ static bool is_answered(struct vcpu *vcpu)
 	struct cr_operands operands;
 	struct insn insn;
 
-	if (svm_mend(svm_of(vcpu)->vmcb, svm_cr4_allowed()))
+	if (svm_mend(svm_of(vcpu)->vmcb, x86_cr4_allowed()))
 		return true;
 	if (!guest_fetch_insn(vcpu, &insn) || !decode_cr_access(&insn, &operands) ||
 	    operands.operation != CR_OPERATION_WRITE)

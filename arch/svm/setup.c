@@ -121,7 +121,9 @@ void svm_vcpu_init(struct vcpu *vcpu)
 
 	vmcb->msrpm_base = ptr_to_hpa(vcpu->vm->msr_bitmap).v;
 	vmcb->asid = ASID_GUEST;
-	vmcb->tlb_control = TLB_CONTROL_FLUSH_ALL;
+	/* CPUID tells the guest of all the predictor's entries. */
+	vmcb->tlb_control =
+		TLB_CONTROL_FLUSH_ALL | (hv_caps.eraps ? TLB_CONTROL_ALLOW_LARGER_RAP : 0);
 	vmcb->nested_control = NESTED_CONTROL_NP;
 	vmcb->nested_cr3 = ptr_to_hpa(vcpu->vm->tdp.table.root).v;
 	vmcb->g_pat = vcpu->cpu->saved.pat;
@@ -154,8 +156,19 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 
 void svm_flush(struct vcpu *vcpu)
 {
-	svm_of(vcpu)->vmcb->tlb_control =
-		hv_caps.flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL;
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	vmcb->tlb_control =
+		(vmcb->tlb_control & ~TLB_CONTROL_FLUSH) |
+		(hv_caps.flush_by_asid ? TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL);
+}
+
+/* What the guest asked for (INVPCID and its like) clears the return predictor, too. */
+void svm_flush_linear(struct vcpu *vcpu)
+{
+	svm_flush(vcpu);
+	if (hv_caps.eraps)
+		svm_of(vcpu)->vmcb->tlb_control |= TLB_CONTROL_CLEAR_RAP;
 }
 
 void svm_set_tdp_root(struct vcpu *vcpu, hpa_t root)

@@ -67,6 +67,7 @@ void svm_vcpu_init(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);
 void svm_set_intercepts(struct vcpu *vcpu);
 void svm_flush(struct vcpu *vcpu);
+void svm_flush_linear(struct vcpu *vcpu);
 void svm_set_tdp_root(struct vcpu *vcpu, hpa_t root);
 
 /* run.c */

@@ -86,51 +86,55 @@ VMCB_AT(g_pat, 0x668);
 _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 
 /* intercept[0] */
-#define INTERCEPT_INTR	       BIT32(0)
-#define INTERCEPT_NMI	       BIT32(1)
-#define INTERCEPT_INIT	       BIT32(3)
-#define INTERCEPT_CPUID	       BIT32(18)
-#define INTERCEPT_IRET	       BIT32(20)
-#define INTERCEPT_INVD	       BIT32(22)
-#define INTERCEPT_INVLPGA      BIT32(26)
-#define INTERCEPT_MSR	       BIT32(28)
-#define INTERCEPT_SHUTDOWN     BIT32(31)
+#define INTERCEPT_INTR		     BIT32(0)
+#define INTERCEPT_NMI		     BIT32(1)
+#define INTERCEPT_INIT		     BIT32(3)
+#define INTERCEPT_CPUID		     BIT32(18)
+#define INTERCEPT_IRET		     BIT32(20)
+#define INTERCEPT_INVD		     BIT32(22)
+#define INTERCEPT_INVLPGA	     BIT32(26)
+#define INTERCEPT_MSR		     BIT32(28)
+#define INTERCEPT_SHUTDOWN	     BIT32(31)
 /* intercept[1] */
-#define INTERCEPT_VMRUN	       BIT32(0)
-#define INTERCEPT_VMMCALL      BIT32(1)
-#define INTERCEPT_VMLOAD       BIT32(2)
-#define INTERCEPT_VMSAVE       BIT32(3)
-#define INTERCEPT_STGI	       BIT32(4)
-#define INTERCEPT_CLGI	       BIT32(5)
-#define INTERCEPT_SKINIT       BIT32(6)
+#define INTERCEPT_VMRUN		     BIT32(0)
+#define INTERCEPT_VMMCALL	     BIT32(1)
+#define INTERCEPT_VMLOAD	     BIT32(2)
+#define INTERCEPT_VMSAVE	     BIT32(3)
+#define INTERCEPT_STGI		     BIT32(4)
+#define INTERCEPT_CLGI		     BIT32(5)
+#define INTERCEPT_SKINIT	     BIT32(6)
 
-#define TLB_CONTROL_NOTHING    0u
-#define TLB_CONTROL_FLUSH_ALL  1u
-#define TLB_CONTROL_FLUSH_ASID 3u
+#define TLB_CONTROL_NOTHING	     0u
+#define TLB_CONTROL_FLUSH_ALL	     1u
+#define TLB_CONTROL_FLUSH_ASID	     3u
+#define TLB_CONTROL_FLUSH	     UINT32_C(0xff) /* one of the above */
+/* Return address predictor (ERAPS). The first one stays; the second is for one VMRUN. */
+#define TLB_CONTROL_ALLOW_LARGER_RAP BIT32(8)
+#define TLB_CONTROL_CLEAR_RAP	     BIT32(9)
 
-#define V_INTR_MASKING	       BIT64(24)
-#define NESTED_CONTROL_NP      BIT64(0)
-#define INTERRUPT_SHADOW       BIT64(0)
+#define V_INTR_MASKING		     BIT64(24)
+#define NESTED_CONTROL_NP	     BIT64(0)
+#define INTERRUPT_SHADOW	     BIT64(0)
 
 /* Clean bits: what the CPU may keep from the last VMRUN. */
-#define CLEAN_INTERCEPTS       BIT32(0)
-#define CLEAN_IOPM	       BIT32(1)
-#define CLEAN_ASID	       BIT32(2)
-#define CLEAN_TPR	       BIT32(3)
-#define CLEAN_NP	       BIT32(4)
-#define CLEAN_CR	       BIT32(5)
-#define CLEAN_DR	       BIT32(6)
-#define CLEAN_DT	       BIT32(7)
-#define CLEAN_SEG	       BIT32(8)
-#define CLEAN_CR2	       BIT32(9)
-#define CLEAN_ALL	       UINT32_C(0x1fff)
+#define CLEAN_INTERCEPTS	     BIT32(0)
+#define CLEAN_IOPM		     BIT32(1)
+#define CLEAN_ASID		     BIT32(2)
+#define CLEAN_TPR		     BIT32(3)
+#define CLEAN_NP		     BIT32(4)
+#define CLEAN_CR		     BIT32(5)
+#define CLEAN_DR		     BIT32(6)
+#define CLEAN_DT		     BIT32(7)
+#define CLEAN_SEG		     BIT32(8)
+#define CLEAN_CR2		     BIT32(9)
+#define CLEAN_ALL		     UINT32_C(0x1fff)
 
 /* EVENTINJ and EXITINTINFO. */
-#define EVENT_VECTOR	       BITS64(7, 0)
-#define EVENT_TYPE	       BITS64(10, 8)
-#define EVENT_ERROR_VALID      BIT64(11)
-#define EVENT_VALID	       BIT64(31)
-#define EVENT_ERROR	       BITS64(63, 32)
+#define EVENT_VECTOR		     BITS64(7, 0)
+#define EVENT_TYPE		     BITS64(10, 8)
+#define EVENT_ERROR_VALID	     BIT64(11)
+#define EVENT_VALID		     BIT64(31)
+#define EVENT_ERROR		     BITS64(63, 32)
 
 /* APM volume 2: "SVM Intercept Exit Codes". */
 enum svm_exit_code {

@@ -50,6 +50,7 @@
 #define CR4_CET		BIT64(23)
 #define CR4_PKS		BIT64(24)
 #define CR4_UINTR	BIT64(25)
+#define CR4_LASS	BIT64(27)
 #define CR4_LAM_SUP	BIT64(28)
 #define CR4_FRED	BIT64(32)
 
@@ -61,6 +62,10 @@
 #define EFER_LMSLE	BIT64(13)
 #define EFER_FFXSR	BIT64(14)
 #define EFER_TCE	BIT64(15)
+#define EFER_MCOMMIT	BIT64(17)
+#define EFER_INTWB	BIT64(18)
+#define EFER_UAIE	BIT64(20)
+#define EFER_AIBRSE	BIT64(21)
 
 #define RFLAGS_CF	BIT64(0)
 #define RFLAGS_FIXED	BIT64(1) /* always one */
@@ -84,6 +89,10 @@
 
 #define XCR0_X87	BIT64(0)
 #define XCR0_SSE	BIT64(1)
+#define XCR0_AVX	BIT64(2)
+#define XCR0_MPX	BITS64(4, 3)
+#define XCR0_AVX512	BITS64(7, 5)
+#define XCR0_AMX	BITS64(18, 17)
 #define XCR0_APX	BIT64(19)
 
 /* SDM: "Exception and Interrupt Vectors". */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c core/events.c core/regs.c
+// sources: core/pdptr.c arch/x86/cr_rules.c
 /*
  * EXITINTINFO and EVENTINJ, with what some machines get wrong, and single steps: what the guest finds in its registers
  * and on its stack. The VMCB is real memory, VMRUN is what each test says that the guest does.
@@ -20,6 +21,7 @@
 #include "vmexit/guest_memory.h"
 #include "vmexit/step.h"
 
+struct hv_caps hv_caps;
 static struct vmcb vmcb;
 static struct svm_vcpu svm;
 static struct vcpu vcpu;

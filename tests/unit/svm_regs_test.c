@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: core/regs.c arch/svm/regs.c
+// sources: core/regs.c core/pdptr.c arch/x86/cr_rules.c arch/svm/regs.c
 /* The register cache over a VMCB: equal to no cache at all, and each change told to the clean bits. */
 #include "arch/svm/svm.h"
 
@@ -16,6 +16,7 @@
 
 #include "regs_model.h"
 
+struct hv_caps hv_caps;
 static struct vmcb vmcb;
 static struct svm_vcpu svm = { .vmcb = &vmcb };
 static const struct vendor_ops fake_ops = { .name = "fake", .regs_fetch = svm_regs_fetch };
@@ -166,6 +167,24 @@ static void what_is_written_is_not_clean(void **state)
 	}
 }
 
+/* As the guest's own write would. APM: "Return Address Predictor". */
+static void a_write_of_cr3_clears_the_return_predictor(void **state)
+{
+	(void)state;
+	vmcb.tlb_control = TLB_CONTROL_ALLOW_LARGER_RAP;
+	cr3_write(&vcpu, 0x1000);
+	hardware_run(true, NULL);
+	assert_int_equal(vmcb.tlb_control, TLB_CONTROL_ALLOW_LARGER_RAP);
+	hv_caps.eraps = true;
+	cr4_write(&vcpu, CR4_PAE);
+	hardware_run(true, NULL);
+	assert_int_equal(vmcb.tlb_control, TLB_CONTROL_ALLOW_LARGER_RAP);
+	regs_mark_dirty(&vcpu.regs, REG_ERAPS);
+	hardware_run(true, NULL);
+	assert_int_equal(vmcb.tlb_control, TLB_CONTROL_ALLOW_LARGER_RAP | TLB_CONTROL_CLEAR_RAP);
+	hv_caps.eraps = false;
+}
+
 static void dirty_without_available_is_refused(void **state)
 {
 	(void)state;
@@ -186,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(lazy_cache_equals_eager_model, start),
 		cmocka_unit_test_setup(what_is_written_is_not_clean, start),
+		cmocka_unit_test_setup(a_write_of_cr3_clears_the_return_predictor, start),
 		cmocka_unit_test_setup(dirty_without_available_is_refused, start),
 	};
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which bits of the control registers a CPU has, by CPUID: all others are reserved. */
+#ifndef ARCH_X86_LIMITS_H
+#define ARCH_X86_LIMITS_H
+
+#include "arch/x86/bits.h"
+
+/* What a guest may set: without CR4.VMXE, CR4.FRED and EFER.SVME, which are not its own. */
+struct x86_limits {
+	uint64_t cr4;
+	uint64_t efer;
+	uint64_t xcr0; /* 0: no XSAVE; XCR0.APX is not in it */
+	uint8_t maxphyaddr;
+	bool lam; /* CR3.LAM_U48 and LAM_U57 */
+};
+
+/* Of the CPU that this runs on. */
+void x86_limits_read(struct x86_limits *limits);
+
+uint64_t x86_cr4_allowed(void);
+
+#endif

@@ -95,6 +95,7 @@ struct boot_cpu_context {
 	struct boot_table_register gdtr;	   /* 0x78 */
 	struct boot_table_register idtr;	   /* 0x82 */
 	uint32_t cpu_index;			   /* 0x8c, set by the loader: 0 is the boot CPU */
+	uint64_t ssp; /* 0x90 shadow-stack pointer; the core itself runs with CR4.CET = 0 */
 };
 
 struct boot_info {
@@ -133,6 +134,6 @@ struct boot_info {
 typedef uint64_t(__attribute__((sysv_abi)) * core_entry_t)(uint64_t request, struct boot_info *info,
 							   struct boot_cpu_context *context);
 
-_Static_assert(sizeof(struct boot_cpu_context) == 0x90, "boot/trampoline.asm knows these offsets");
+_Static_assert(sizeof(struct boot_cpu_context) == 0x98, "boot/trampoline.asm knows these offsets");
 
 #endif

@@ -33,6 +33,9 @@
 %define CONTEXT_TR	0x76
 %define CONTEXT_GDTR	0x78
 %define CONTEXT_IDTR	0x82
+%define CONTEXT_SSP	0x90
+
+%define CR4_CET_BIT	23
 
 default rel
 bits 64
@@ -85,8 +88,18 @@ core_call:
 	str [rdx + CONTEXT_TR]
 	sgdt [rdx + CONTEXT_GDTR]
 	sidt [rdx + CONTEXT_IDTR]
+	xor eax, eax
+	rdsspq rax		; no operation without shadow stacks
+	mov [rdx + CONTEXT_SSP], rax
 
 .switch:
+	; The core has no shadow stack. It comes back as deep as it is called, so that SSP is right again then.
+	mov rbx, cr4
+	mov rax, rbx
+	btr rax, CR4_CET_BIT
+	jnc .no_cet
+	mov cr4, rax
+.no_cet:
 	mov rax, [rsi + INFO_CORE_ENTRY]
 	mov rcx, [rsi + INFO_TRANSITION_CR3]
 	and rsp, -16
@@ -96,6 +109,11 @@ core_call:
 	call rax
 	mov cr3, r12
 	mov rsp, r13
+	bt rbx, CR4_CET_BIT
+	jnc .resumed
+	mov rcx, cr4
+	bts rcx, CR4_CET_BIT
+	mov cr4, rcx
 
 .resumed:
 	popfq

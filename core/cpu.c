@@ -262,9 +262,11 @@ void cpu_capture_guest(struct cpu *cpu)
 	cr0_write(vcpu, cpu->saved.cr0);
 	cr2_write(vcpu, 0);
 	cr3_write(vcpu, c->cr3);
-	cr4_write(vcpu, cpu->saved.cr4 & ~CR4_VMXE);
+	/* boot/trampoline.asm has taken CET away for the call. */
+	cr4_write(vcpu, (cpu->saved.cr4 & ~CR4_VMXE) | (c->cr4 & CR4_CET));
 	efer_write(vcpu, cpu->saved.efer);
 	dr7_write(vcpu, cpu->saved.dr7);
+	ssp_write(vcpu, c->ssp);
 	interrupt_shadow_write(vcpu, 0);
 	gdtr_write(vcpu, context_table(&c->gdtr));
 	idtr_write(vcpu, context_table(&c->idtr));

@@ -40,6 +40,7 @@ enum reg {
 	REG_DR6,
 	REG_DR7,
 	REG_PDPTR,
+	REG_SSP,	      /* shadow-stack pointer */
 	REG_INTERRUPT_SHADOW, /* STI and MOV SS blocking */
 	REG_NMI_BLOCKED,      /* an NMI was delivered, and no IRET since */
 	REG_EXIT_INFO_1,      /* exit qualification, EXITINFO1; never dirty */
@@ -65,6 +66,7 @@ struct regs {
 	uint64_t rip, rflags;
 	uint64_t cr0, cr2, cr3, cr4, efer, dr6, dr7; /* as the guest sees them */
 	uint64_t pdptr[4];
+	uint64_t ssp;
 	struct segment segments[SEGMENT_COUNT];
 	struct table_register gdtr, idtr;
 	uint32_t interrupt_shadow;
@@ -157,6 +159,8 @@ uint64_t dr7_read(struct vcpu *vcpu);
 void dr7_write(struct vcpu *vcpu, uint64_t value);
 const uint64_t *pdptr_read(struct vcpu *vcpu);
 void pdptr_write(struct vcpu *vcpu, const uint64_t pdptr[4]);
+uint64_t ssp_read(struct vcpu *vcpu);
+void ssp_write(struct vcpu *vcpu, uint64_t value);
 uint32_t interrupt_shadow_read(struct vcpu *vcpu);
 void interrupt_shadow_write(struct vcpu *vcpu, uint32_t value);
 bool nmi_blocked_read(struct vcpu *vcpu);

@@ -50,6 +50,7 @@ static void reset_registers(struct vcpu *vcpu)
 	dr6_write(vcpu, DR6_INIT);
 	dr7_write(vcpu, DR7_INIT);
 	pdptr_write(vcpu, no_pdptr);
+	ssp_write(vcpu, 0);
 	interrupt_shadow_write(vcpu, 0);
 	nmi_blocked_write(vcpu, false);
 	gdtr_write(vcpu, table);

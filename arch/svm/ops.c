@@ -31,6 +31,10 @@ static uint64_t *msr_field(struct vmcb *vmcb, uint32_t msr)
 		return &vmcb->sysenter_esp;
 	case MSR_SYSENTER_EIP:
 		return &vmcb->sysenter_eip;
+	case MSR_S_CET:
+		return &vmcb->s_cet;
+	case MSR_INTERRUPT_SSP_TABLE:
+		return &vmcb->isst_addr;
 	default:
 		return NULL;
 	}

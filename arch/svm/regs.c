@@ -125,6 +125,9 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 		/* Under nested paging the CPU reads them when it needs them (APM: "Legacy PAE Mode"). */
 		pdptr_from_memory(cr3_read(vcpu), regs->pdptr);
 		break;
+	case REG_SSP:
+		regs->ssp = vmcb->ssp;
+		break;
 	case REG_INTERRUPT_SHADOW:
 		regs->interrupt_shadow =
 			(vmcb->interrupt_shadow & INTERRUPT_SHADOW) != 0 ? SHADOW_STI : 0;
@@ -218,6 +221,10 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 	case REG_DR7:
 		vmcb->dr7 = regs->dr7;
 		vmcb_touch(vmcb, CLEAN_DR);
+		break;
+	case REG_SSP:
+		vmcb->ssp = regs->ssp;
+		vmcb_touch(vmcb, CLEAN_CET);
 		break;
 	case REG_INTERRUPT_SHADOW:
 		vmcb->interrupt_shadow = regs->interrupt_shadow != 0 ? INTERRUPT_SHADOW : 0;

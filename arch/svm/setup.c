@@ -133,6 +133,11 @@ void svm_vcpu_init(struct vcpu *vcpu)
 	/* No control register is trapped. */
 	vcpu->regs.cr0_guest_owned = vcpu->regs.cr4_guest_owned = ~UINT64_C(0);
 	svm_set_intercepts(vcpu);
+	/* VMRUN loads them where a CPU has them. */
+	if (!rdmsr_safe(MSR_S_CET, &vmcb->s_cet))
+		vmcb->s_cet = 0;
+	if (!rdmsr_safe(MSR_INTERRUPT_SSP_TABLE, &vmcb->isst_addr))
+		vmcb->isst_addr = 0;
 	/* STAR, SYSENTER and KernelGSBase are still the firmware's; segments come from the register cache. */
 	svm_vmsave(svm->vmcb_hpa);
 	svm_vmsave(svm->host_vmcb_hpa);
@@ -146,7 +151,7 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 
 	svm_set_single_step(vcpu, false);
 	svm_of(vcpu)->nmi_blocked = false;
-	vmcb->s_cet = 0;
+	vmcb->s_cet = vmcb->isst_addr = 0;
 	/* Without LBR virtualization the guest's is the CPU's own. */
 	(void)!wrmsr_safe(MSR_DEBUGCTL, 0);
 	vmcb->clean = 0;

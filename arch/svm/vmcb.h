@@ -127,6 +127,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 #define CLEAN_DT		     BIT32(7)
 #define CLEAN_SEG		     BIT32(8)
 #define CLEAN_CR2		     BIT32(9)
+#define CLEAN_CET		     BIT32(12)
 #define CLEAN_ALL		     UINT32_C(0x1fff)
 
 /* EVENTINJ and EXITINTINFO. */

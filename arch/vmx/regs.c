@@ -45,6 +45,12 @@ static void fetch_pdptr(struct regs *regs)
 	regs->pdptr[3] = vmcs_read64(VMCS_GUEST_PDPTE3);
 }
 
+/* Without the control SSP stays in the CPU, where neither side touches it. */
+static bool has_cet(const struct vcpu *vcpu)
+{
+	return (vmx_of(vcpu)->controls.word[VMX_WORD_ENTRY] & ENTRY_LOAD_CET) != 0;
+}
+
 static void fetch_other(struct vcpu *vcpu, enum reg reg)
 {
 	struct regs *regs = &vcpu->regs;
@@ -76,6 +82,9 @@ static void fetch_other(struct vcpu *vcpu, enum reg reg)
 		break;
 	case REG_PDPTR:
 		fetch_pdptr(regs);
+		break;
+	case REG_SSP:
+		regs->ssp = has_cet(vcpu) ? vmcs_read(VMCS_GUEST_SSP) : 0;
 		break;
 	case REG_INTERRUPT_SHADOW:
 		regs->interrupt_shadow =
@@ -228,6 +237,10 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		break;
 	case REG_PDPTR:
 		store_pdptr(regs);
+		break;
+	case REG_SSP:
+		if (has_cet(vcpu))
+			vmcs_write(VMCS_GUEST_SSP, regs->ssp);
 		break;
 	case REG_INTERRUPT_SHADOW:
 		store_shadow(vcpu);

@@ -7,10 +7,8 @@
 #include "core/vcpu.h"
 
 /* MSRs that only this back end knows, as the VMCS has fields for them. */
-#define MSR_BNDCFGS		0xd90u
-#define MSR_S_CET		0x6a2u
-#define MSR_LBR_CTL		0x14ceu
-#define MSR_INTERRUPT_SSP_TABLE 0x6a8u
+#define MSR_BNDCFGS 0xd90u
+#define MSR_LBR_CTL 0x14ceu
 
 void vmx_regs_fetch(struct vcpu *vcpu, enum reg reg);
 /* The registers in `dirty`, RIP not among them. */

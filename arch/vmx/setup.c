@@ -195,7 +195,6 @@ static void init_guest(struct vcpu *vcpu)
 		vmcs_write64(VMCS_GUEST_LBR_CTL, rdmsr_or_zero(MSR_LBR_CTL));
 	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_CET)) {
 		vmcs_write(VMCS_GUEST_S_CET, rdmsr_or_zero(MSR_S_CET));
-		vmcs_write(VMCS_GUEST_SSP, 0); /* no firmware has supervisor shadow stacks here */
 		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, rdmsr_or_zero(MSR_INTERRUPT_SSP_TABLE));
 	}
 }
@@ -269,7 +268,6 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmcs_write32(VMCS_ENTRY_CONTROLS, vmx->controls.word[VMX_WORD_ENTRY]);
 	if (has(vmx, VMX_WORD_ENTRY, ENTRY_LOAD_CET)) {
 		vmcs_write(VMCS_GUEST_S_CET, 0);
-		vmcs_write(VMCS_GUEST_SSP, 0);
 		vmcs_write(VMCS_GUEST_INTERRUPT_SSP_TABLE, 0);
 	}
 	vmx_flush_linear(vcpu);

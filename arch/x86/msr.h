@@ -42,6 +42,8 @@
 #define MSR_VMX_VMFUNC			0x491u
 #define MSR_VMX_PROCBASED_CTLS3		0x492u
 #define MSR_VMX_EXIT_CTLS2		0x493u
+#define MSR_S_CET			0x6a2u
+#define MSR_INTERRUPT_SSP_TABLE		0x6a8u
 #define MSR_X2APIC_BASE			0x800u
 #define MSR_X2APIC_ID			0x802u
 #define MSR_X2APIC_LDR			0x80du

@@ -153,6 +153,7 @@ static const struct {
 	[REG_EFER] = { efer_read, efer_write },
 	[REG_DR6] = { dr6_read, dr6_write },
 	[REG_DR7] = { dr7_read, dr7_write },
+	[REG_SSP] = { ssp_read, ssp_write },
 	[REG_INTERRUPT_SHADOW] = { shadow_read, shadow_write },
 	[REG_NMI_BLOCKED] = { blocked_read, blocked_write },
 	[REG_EXIT_INFO_1] = { info1_read, NULL },

@@ -79,14 +79,23 @@ static void hardware_set(unsigned reg)
 	const struct table_register *table = &model.tables[reg == REG_IDTR];
 	uint64_t value = model.value[reg];
 	uint64_t *const fields[REG_COUNT] = {
-		[REG_RSP] = &vmcb.rsp,	      [REG_RIP] = &vmcb.rip,
-		[REG_RFLAGS] = &vmcb.rflags,  [REG_CR0] = &vmcb.cr0,
-		[REG_CR2] = &vmcb.cr2,	      [REG_CR3] = &vmcb.cr3,
-		[REG_CR4] = &vmcb.cr4,	      [REG_DR6] = &vmcb.dr6,
-		[REG_DR7] = &vmcb.dr7,	      [REG_EXIT_INFO_1] = &vmcb.exit_info1,
-		[REG_RAX] = &vmcb.rax,	      [REG_EXIT_INFO_2] = &vmcb.exit_info2,
-		[REG_EFER] = &vmcb.efer,      [REG_INTERRUPT_SHADOW] = &vmcb.interrupt_shadow,
-		[REG_GDTR] = &vmcb.gdtr.base, [REG_IDTR] = &vmcb.idtr.base,
+		[REG_RSP] = &vmcb.rsp,
+		[REG_RIP] = &vmcb.rip,
+		[REG_RFLAGS] = &vmcb.rflags,
+		[REG_CR0] = &vmcb.cr0,
+		[REG_CR2] = &vmcb.cr2,
+		[REG_CR3] = &vmcb.cr3,
+		[REG_CR4] = &vmcb.cr4,
+		[REG_DR6] = &vmcb.dr6,
+		[REG_DR7] = &vmcb.dr7,
+		[REG_SSP] = &vmcb.ssp,
+		[REG_EXIT_INFO_1] = &vmcb.exit_info1,
+		[REG_RAX] = &vmcb.rax,
+		[REG_EXIT_INFO_2] = &vmcb.exit_info2,
+		[REG_EFER] = &vmcb.efer,
+		[REG_INTERRUPT_SHADOW] = &vmcb.interrupt_shadow,
+		[REG_GDTR] = &vmcb.gdtr.base,
+		[REG_IDTR] = &vmcb.idtr.base,
 	};
 
 	if (is_segment(reg))

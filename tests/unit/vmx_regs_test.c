@@ -72,6 +72,7 @@ static void hardware_set(unsigned reg)
 		[REG_CR3] = VMCS_GUEST_CR3,
 		[REG_EFER] = VMCS_GUEST_EFER,
 		[REG_DR7] = VMCS_GUEST_DR7,
+		[REG_SSP] = VMCS_GUEST_SSP,
 		[REG_EXIT_INFO_1] = VMCS_EXIT_QUALIFICATION,
 		[REG_EXIT_INFO_2] = VMCS_EXIT_LINEAR_ADDRESS,
 	};
@@ -120,6 +121,7 @@ static int start(void **state)
 	memset(&vcpu, 0, sizeof(vcpu));
 	vcpu.backend = &vmx;
 	vmx = (struct vmx_vcpu){
+		.controls.word[VMX_WORD_ENTRY] = ENTRY_LOAD_CET,
 		.cr0_mask = CR0_NE | CR0_NW | CR0_CD,
 		.cr4_mask = CR4_VMXE | CR4_FRED,
 		.cr0_fixed0 = CR0_PE | CR0_NE | CR0_PG,
@@ -184,6 +186,18 @@ static void the_guest_sees_no_bits_of_ours(void **state)
 	assert_int_equal(cr4_read(&vcpu), CR4_PAE);
 }
 
+/* The field does not exist there. */
+static void a_cpu_without_cet_has_no_ssp(void **state)
+{
+	(void)state;
+	vmx.controls.word[VMX_WORD_ENTRY] = 0;
+	fake_vmcs[VMCS_GUEST_SSP] = 0x5555;
+	ssp_write(&vcpu, 0x1000);
+	hardware_run(true, NULL);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_SSP], 0x5555);
+	assert_int_equal(ssp_read(&vcpu), 0);
+}
+
 static void a_step_in_a_shadow_is_pending_when_stored(void **state)
 {
 	(void)state;
@@ -205,6 +219,7 @@ int main(void)
 		cmocka_unit_test_setup(host_owned_bits_need_no_vmread, start),
 		cmocka_unit_test_setup(each_register_is_read_once_an_exit, start),
 		cmocka_unit_test_setup(the_guest_sees_no_bits_of_ours, start),
+		cmocka_unit_test_setup(a_cpu_without_cet_has_no_ssp, start),
 		cmocka_unit_test_setup(a_step_in_a_shadow_is_pending_when_stored, start),
 	};
 

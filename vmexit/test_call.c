@@ -9,7 +9,7 @@
 #include "mm/gva_walk.h"
 
 #define ACCESS_KNOWN (ACCESS_WRITE | ACCESS_USER | ACCESS_FETCH | ACCESS_IMPLICIT | ACCESS_PEEK)
-#define FLAGS_KNOWN  (TEST_CALL_AC | TEST_CALL_MARK)
+#define FLAGS_KNOWN  (TEST_CALL_AC | TEST_CALL_MARK | TEST_CALL_PDPTES_IN_MEMORY)
 
 /* Only what gva_walk() demands of its caller: everything else is for the walker to judge. */
 static bool is_possible(const struct test_call_walk *walk)
@@ -25,19 +25,24 @@ static bool is_possible(const struct test_call_walk *walk)
 	return is_canonical(walk->gva, (walk->cr4 & CR4_LA57) != 0 ? 57 : 48);
 }
 
-static void fill_role(const struct test_call_walk *walk, struct paging_role *role)
+static struct paging_role role_of(const struct test_call_walk *walk)
 {
-	role->cr0 = walk->cr0;
-	role->cr3 = walk->cr3;
-	role->cr4 = walk->cr4;
-	role->efer = walk->efer;
-	for (unsigned i = 0; i < ARRAY_COUNT(role->pdptr); i++)
-		role->pdptr[i] = walk->pdptr[i];
-	role->pkru = walk->pkru;
-	role->pkrs = walk->pkrs;
-	role->maxphyaddr = hv_caps.maxphyaddr;
-	role->huge_pages = hv_caps.host_huge_pages;
-	role->ac = (walk->flags & TEST_CALL_AC) != 0;
+	struct paging_role role = {
+		.cr0 = walk->cr0,
+		.cr3 = walk->cr3,
+		.cr4 = walk->cr4,
+		.efer = walk->efer,
+		.pkru = walk->pkru,
+		.pkrs = walk->pkrs,
+		.maxphyaddr = hv_caps.maxphyaddr,
+		.huge_pages = hv_caps.host_huge_pages,
+		.ac = (walk->flags & TEST_CALL_AC) != 0,
+		.pdptr_in_memory = (walk->flags & TEST_CALL_PDPTES_IN_MEMORY) != 0,
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(role.pdptr); i++)
+		role.pdptr[i] = walk->pdptr[i];
+	return role;
 }
 
 static bool exchange_nothing(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
@@ -50,17 +55,20 @@ static bool exchange_nothing(void *context, gpa_t gpa, unsigned bytes, uint64_t 
 	return guest_copy_is_ram(gpa, bytes);
 }
 
-static void translate(struct test_call_walk *walk)
+/* Marking: as the hypervisor itself walks, with the format that the last walk on this CPU has left. */
+static void translate(struct vcpu *vcpu, struct test_call_walk *walk)
 {
+	struct paging_role role = role_of(walk);
 	struct gva_reader reader = guest_copy_reader;
 	struct gva_result result = { 0 };
-	struct paging_role role = { 0 };
 
-	if ((walk->flags & TEST_CALL_MARK) == 0) {
+	if ((walk->flags & TEST_CALL_MARK) != 0) {
+		page_role_update(&vcpu->gva_format, &role);
+		role.format = &vcpu->gva_format;
+	} else {
 		reader.exchange = exchange_nothing;
 		reader.window = NULL;
 	}
-	fill_role(walk, &role);
 	if (gva_walk(&role, &reader, (gva_t){ walk->gva }, walk->access, &result))
 		walk->outcome = TEST_CALL_TRANSLATED;
 	else
@@ -83,7 +91,7 @@ bool test_call_walk(struct vcpu *vcpu, uint64_t *result)
 	*result = TEST_CALL_BAD_BLOCK;
 	if (!is_possible(&walk))
 		return true;
-	translate(&walk);
+	translate(vcpu, &walk);
 	*result = guest_copy_out(block, &walk, sizeof(walk)) ? TEST_CALL_DONE : TEST_CALL_NO_BLOCK;
 	return true;
 }

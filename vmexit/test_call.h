@@ -33,6 +33,8 @@ enum test_call_outcome {
 /* struct test_call_walk.flags */
 #define TEST_CALL_AC   0x1u /* RFLAGS.AC */
 #define TEST_CALL_MARK 0x2u /* set accessed and dirty bits, and allow the walker's short cuts */
+#define TEST_CALL_PDPTES_IN_MEMORY \
+	0x4u /* as under NPT: not pdptr[] counts, but what CR3 points to */
 
 struct test_call_walk {
 	/* inputs: the registers that decide how tables are read */

@@ -220,6 +220,8 @@ static const char *ask_walker(struct trial *trial)
 	if (why)
 		return why;
 	call_block.flags |= TEST_CALL_MARK;
+	if (table_cpu.amd && !(trial->quirks & UINT32_C(1) << QUIRK_PDPTE_LOW_BITS))
+		call_block.flags |= TEST_CALL_PDPTES_IN_MEMORY;
 	if (calls_walk(&call_block) != TEST_CALL_DONE)
 		return "refused";
 	read_entries(c, trial->walk_entry);

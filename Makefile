@@ -33,13 +33,16 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
 
 # DEBUG=1: checks that cost time on every exit and every change of a table.
 DEBUG ?= 0
+# PAGE_TRACK=0: without write tracking of guest frames (mm/page_track.h).
+PAGE_TRACK ?= 1
 
 # A frame pointer would cost a register and two instructions a function on every exit.
 FRAME_POINTER ?= -fomit-frame-pointer
 
 COMMON_CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -I. -ffreestanding -fno-common \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-unwind-tables -mno-red-zone \
-	-fcf-protection=none -ffile-prefix-map=$(CURDIR)=. $(if $(filter 1,$(DEBUG)),-DCONFIG_FLUSH_MODEL=1)
+	-fcf-protection=none -ffile-prefix-map=$(CURDIR)=. $(if $(filter 1,$(DEBUG)),-DCONFIG_FLUSH_MODEL=1) \
+	$(if $(filter 0,$(PAGE_TRACK)),-DCONFIG_PAGE_TRACK=0)
 
 CORE_CFLAGS := $(COMMON_CFLAGS) -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
 	$(FRAME_POINTER) -fstack-protector-strong -mstack-protector-guard=global

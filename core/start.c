@@ -122,14 +122,21 @@ static bool build_guest_map(const struct boot_info *info, uint64_t top)
 		top = EAGER_HUGE;
 	if (!pool_carve(&vm.tdp_pool, "guest map", &core_pool, TDP_POOL_PAGES))
 		return false;
-	vm.step_scratch = pool_alloc(&core_pool);
-	if (vm.step_scratch == NULL || !tdp_view_init(&vm.step_view, &core_pool))
+	if (!page_track_init(&vm.track, &core_pool))
 		return false;
 	hv_caps.guest_maxphyaddr =
 		hv_caps.tdp_levels == 4 && hv_caps.maxphyaddr > 48 ? 48 : hv_caps.maxphyaddr;
 	return tdp_mmu_init(&vm.tdp, &format, &vm.tdp_pool, types, top,
 			    UINT64_C(1) << hv_caps.maxphyaddr) &&
 	       tdp_mmu_hide(&vm.tdp, (gpa_t){ info->hv_base }, info->hv_bytes);
+}
+
+/* What it takes to let the guest execute one instruction on frames that are closed to it (vmexit/step.h). */
+static bool alloc_step(struct vcpu *vcpu, uint32_t index)
+{
+	vcpu->step_scratch = pool_alloc(&core_pool);
+	return vcpu->step_scratch != NULL && tdp_view_init(&vcpu->step_view, &core_pool) &&
+	       page_track_writer_init(&vcpu->track_writer, &core_pool, index);
 }
 
 static bool create_cpus(const struct boot_info *info)
@@ -145,7 +152,7 @@ static bool create_cpus(const struct boot_info *info)
 		vcpu->vm = &vm;
 		cpu_pages[i] = cpu;
 		vm.vcpus[i] = cpu->vcpu;
-		if (!vendor->vcpu_alloc(vcpu, &core_pool) ||
+		if (!alloc_step(vcpu, i) || !vendor->vcpu_alloc(vcpu, &core_pool) ||
 		    !host_map_device(cpu_device_address(i),
 				     (hpa_t){ rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS },
 				     PAGE_BYTES))

@@ -10,6 +10,7 @@
 #include "core/kick.h"
 #include "core/regs.h"
 #include "mm/page_format.h"
+#include "mm/page_track.h"
 #include "mm/pool.h"
 #include "mm/tdp_view.h"
 
@@ -51,6 +52,9 @@ struct vcpu {
 	uint8_t decoded_bytes; /* a handler has decoded the instruction that exited: its length, else 0 */
 	uint8_t step_kind; /* enum step_kind (vmexit/step.h): a native single step is under way */
 	gpa_t step_gpa;	   /* the frame that the step works on */
+	struct tdp_view step_view;	       /* the guest-physical map during it */
+	uint8_t *step_scratch;		       /* the page that stands in for a frame there */
+	struct page_track_writer track_writer; /* tracked frames that are open there */
 };
 
 /* Text of a soft failure, one line. */
@@ -91,9 +95,7 @@ struct vm {
 	uint32_t vcpu_count;		 /* (b) */
 	struct vcpu *vcpus[VM_MAX_CPUS]; /* (b) */
 	_Atomic(uint32_t) lock;
-	_Atomic(uint32_t) step_lock; /* one CPU at a time executes an instruction on step_view */
-	struct tdp_view step_view;
-	uint8_t *step_scratch;	 /* the page that stands in for a frame there */
+	struct page_track track; /* (l) */
 	uint8_t *msr_bitmap;	 /* (b) VMX MSR bitmap or SVM MSRPM */
 	hpa_t stub_root;	 /* (b) SVM: map of the wait-for-SIPI stub */
 	uint64_t reset_register; /* (b) ACPI RESET_REG in I/O space or 0 */

@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A second view of the guest-physical map that differs in one 4 KiB frame, for one CPU to execute one instruction on
- * while all others keep the real map: copies of the tables on the way to the frame.
+ * One CPU's own view of the guest-physical map, in which a few 4 KiB frames are opened for it to execute one
+ * instruction, while all others keep the real map: copies of the tables on the way to the frames. They are kept as long
+ * as the real tables do not change, so that the next opening of a frame nearby costs one entry.
+ *
+ * Called by its CPU with the map's lock held.
  */
 #ifndef MM_TDP_VIEW_H
 #define MM_TDP_VIEW_H
 
 #include "mm/tdp_mmu.h"
 
-#define TDP_VIEW_LEVELS 5u
+/* A root, and the ways to two frames that have nothing else in common with five levels. */
+#define TDP_VIEW_TABLES 9u
+#define TDP_VIEW_FRAMES 8u
 
 struct tdp_view {
-	uint64_t *tables[TDP_VIEW_LEVELS]; /* by level */
-	uint64_t *second[TDP_VIEW_LEVELS]; /* where the way to a second frame is another */
-	gpa_t gpa;			   /* the first frame */
+	uint64_t *tables[TDP_VIEW_TABLES]; /* the first is the root */
+	uint32_t used;
+	uint64_t generation; /* of the real tables that these are copies of */
+	gpa_t frames[TDP_VIEW_FRAMES];
+	uint32_t frame_count;
 };
 
 MUST_CHECK bool tdp_view_init(struct tdp_view *view, struct pool *pool);
 
-/* Build the view in which `gpa` leads to `frame`. Returns its root. Call it with the map's lock held. */
-hpa_t tdp_view_build(struct tdp_view *view, const struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame,
-		     unsigned rights, enum memtype type);
+/* Start from the real map, with no frame open. Returns the root. */
+hpa_t tdp_view_begin(struct tdp_view *view, const struct tdp_mmu *tdp);
 
-/* A second frame in the view that was just built: the other half of an access across a page boundary. */
-void tdp_view_add(struct tdp_view *view, const struct tdp_mmu *tdp, gpa_t gpa, hpa_t frame,
-		  unsigned rights, enum memtype type);
+/*
+ * In the view `gpa` leads to `frame`; flush if the view is in use. False: more frames, or frames farther apart, than
+ * there are tables for, or the real map has changed since tdp_view_begin(): begin again.
+ */
+MUST_CHECK bool tdp_view_open(struct tdp_view *view, const struct tdp_mmu *tdp, gpa_t gpa,
+			      hpa_t frame, unsigned rights, enum memtype type);
 
 #endif

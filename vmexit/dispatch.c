@@ -19,7 +19,7 @@
 
 enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
 {
-	atomic_store_explicit(&vcpu->in_guest, 0, memory_order_release);
+	nmi_after_exit(vcpu);
 	vcpu->exit_counts[exit->kind]++;
 	vcpu->decoded_bytes = 0;
 	if (UNLIKELY(log_is_waiting))

@@ -9,21 +9,50 @@
 #include "vmexit/apic_access.h"
 #include "vmexit/step.h"
 
+#define RESEND_POLLS	    65536u
 #define LOG_INTERVAL_CYCLES UINT64_C(2000000000) /* about a second */
+
+/* A CPU in the host looks at its reasons before it enters the guest: only one in the guest is disturbed, and waited for. */
+static void start_flush(struct vcpu *vcpu, struct vcpu *other)
+{
+	if (other == vcpu || atomic_load(&other->online) == 0)
+		return;
+	atomic_fetch_or(&other->kick.reasons, KICK_TLB_FLUSH);
+	if (atomic_load(&other->in_guest) != 0)
+		kick_send(other, KICK_TLB_FLUSH);
+}
+
+static bool still_flushes(struct vcpu *other)
+{
+	return atomic_load(&other->in_guest) != 0 &&
+	       (atomic_load(&other->kick.reasons) & KICK_TLB_FLUSH) != 0;
+}
+
+static void wait_for_flush(struct vcpu *vcpu, struct vcpu *other)
+{
+	/* Sends once more only if the first has been lost. */
+	for (uint32_t polls = 1; other != vcpu && still_flushes(other); polls++) {
+		if (polls % RESEND_POLLS == 0)
+			kick_send(other, KICK_TLB_FLUSH);
+		cpu_pause();
+	}
+}
 
 void tdp_flush_all(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
-	vendor->flush_tdp(vcpu);
-	kick_others(vcpu, KICK_TLB_FLUSH);
-	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-		struct vcpu *other = vm->vcpus[i];
+	tdp_flush_own(vcpu);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		start_flush(vcpu, vm->vcpus[i]);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		wait_for_flush(vcpu, vm->vcpus[i]);
+}
 
-		while (other != vcpu && atomic_load(&other->in_guest) != 0 &&
-		       (atomic_load(&other->kick.reasons) & KICK_TLB_FLUSH) != 0)
-			cpu_pause();
-	}
+void tdp_flush_own(struct vcpu *vcpu)
+{
+	flush_model_flushed(&vcpu->vm->tdp.model, vcpu->index);
+	vendor->flush_tdp(vcpu);
 }
 
 static void log_hidden_write(struct vcpu *vcpu, gpa_t gpa)
@@ -38,10 +67,20 @@ static void log_hidden_write(struct vcpu *vcpu, gpa_t gpa)
 		 vcpu->index, (unsigned long long)gpa.v, (unsigned long long)vcpu->hidden_writes);
 }
 
-static enum exit_verdict touch(struct vcpu *vcpu, gpa_t gpa)
+static unsigned rights_needed(const struct exit_info *exit)
+{
+	if (exit->fault.fetch)
+		return exit->fault.user ? RIGHT_EXEC_USER : RIGHT_EXEC_SUPERVISOR;
+	return exit->fault.write ? RIGHT_READ | RIGHT_WRITE : RIGHT_READ;
+}
+
+/* Not mapped yet; or allowed by now, and the CPU has used what it had from before. */
+static enum exit_verdict touch(struct vcpu *vcpu, const struct exit_info *exit)
 {
 	struct vm *vm = vcpu->vm;
+	gpa_t gpa = exit->fault.gpa;
 	enum tdp_touch result;
+	bool is_allowed;
 
 	lock_acquire(&vm->lock);
 	result = tdp_mmu_touch(&vm->tdp, gpa);
@@ -49,14 +88,29 @@ static enum exit_verdict touch(struct vcpu *vcpu, gpa_t gpa)
 		tdp_flush_all(vcpu);
 		tdp_mmu_flushed(&vm->tdp);
 	}
+	is_allowed = tdp_mmu_allows(&vm->tdp, gpa, rights_needed(exit));
 	lock_release(&vm->lock);
-	if (result != TDP_TOUCH_REFUSED)
+	if (is_allowed) {
+		step_map_changed(vcpu);
+		tdp_flush_own(vcpu);
 		return VERDICT_RESUME;
+	}
 	if (gpa.v < vm->tdp.end)
 		return VERDICT_FATAL;
 	/* Beyond the MAXPHYADDR that the guest was shown; on a CPU of that size a reserved bit. */
 	events_raise_gp(vcpu, 0);
 	return VERDICT_RESUME;
+}
+
+static bool is_tracked(struct vcpu *vcpu, gpa_t gpa)
+{
+	struct vm *vm = vcpu->vm;
+	bool is_closed;
+
+	lock_acquire(&vm->lock);
+	is_closed = page_track_is_closed(&vm->track, gpa);
+	lock_release(&vm->lock);
+	return is_closed;
 }
 
 enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *exit)
@@ -70,10 +124,14 @@ enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *e
 		step_begin(vcpu, STEP_HIDDEN_WRITE, gpa);
 		return VERDICT_RESUME;
 	}
+	if (exit->fault.write && is_tracked(vcpu, gpa)) {
+		step_begin(vcpu, exit->fault.during_walk ? STEP_TRACKED_WALK : STEP_TRACKED, gpa);
+		return VERDICT_RESUME;
+	}
 	/* The page of an APIC that this CPU does not have there (moved, off, x2APIC): plain memory to it. */
 	if (exit->fault.present && exit->fault.write && apic_was_page(vcpu, gpa)) {
 		step_begin(vcpu, STEP_PLAIN, gpa);
 		return VERDICT_RESUME;
 	}
-	return touch(vcpu, gpa);
+	return touch(vcpu, exit);
 }

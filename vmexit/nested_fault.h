@@ -12,5 +12,7 @@ enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *e
  * held: a CPU that waits for it is not in the guest.
  */
 void tdp_flush_all(struct vcpu *vcpu);
+/* On this CPU alone. */
+void tdp_flush_own(struct vcpu *vcpu);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/panic.h"
 #include "core/vendor.h"
 #include "vmexit/init_sipi.h"
+#include "vmexit/nested_fault.h"
 #include "vmexit/step.h"
 
 enum exit_verdict nmi_exit(struct vcpu *vcpu)
@@ -34,8 +35,10 @@ static void act(struct vcpu *vcpu)
 	guest_nmi = kick_take(&vcpu->kick, arrivals, &reasons);
 	if ((reasons & KICK_STOP) != 0)
 		hv_stop_cpu();
-	if ((reasons & KICK_TLB_FLUSH) != 0)
-		vendor->flush_tdp(vcpu);
+	if ((reasons & KICK_TLB_FLUSH) != 0) {
+		step_map_changed(vcpu);
+		tdp_flush_own(vcpu);
+	}
 	if ((reasons & KICK_ACTIVITY) != 0)
 		startup_apply(vcpu);
 	if (guest_nmi && vcpu->activity == ACTIVITY_RUNNING)

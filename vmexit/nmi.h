@@ -22,6 +22,14 @@ static inline void nmi_before_entry(struct vcpu *vcpu)
 	if (UNLIKELY(vcpu->cpu->nmi_count != vcpu->cpu->nmi_handled ||
 		     atomic_load(&vcpu->kick.reasons) != 0))
 		nmi_act(vcpu);
+	flush_model_entered(&vcpu->vm->tdp.model, vcpu->index);
+}
+
+/* After each exit: whoever sets a reason from now on need not wait for us. */
+static inline void nmi_after_exit(struct vcpu *vcpu)
+{
+	flush_model_left(&vcpu->vm->tdp.model, vcpu->index);
+	atomic_store_explicit(&vcpu->in_guest, 0, memory_order_release);
 }
 
 #endif

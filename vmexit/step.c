@@ -2,6 +2,7 @@
 #include "vmexit/step.h"
 
 #include "arch/x86/apic.h"
+#include "arch/x86/insn.h"
 #include "core/lock.h"
 #include "core/vendor.h"
 #include "mm/layout.h"
@@ -10,11 +11,25 @@
 #define APIC_REG_STRIDE 16u
 #define APIC_REG_COUNT	(PAGE_BYTES / APIC_REG_STRIDE)
 
+/* How long to wait for another CPU's step: a few of them. */
+#define BUSY_POLLS	256u
+#define BUSY_POLLS_MASK 0x3ffu
+
+static bool kind_has_frame(enum step_kind kind)
+{
+	return kind != STEP_NONE && kind != STEP_IRET && kind != STEP_SHADOW;
+}
+
+static bool has_frame(const struct vcpu *vcpu)
+{
+	return kind_has_frame((enum step_kind)vcpu->step_kind);
+}
+
 /* What stands in for the frame during the step: of an APIC, the one register that the instruction names. */
 static void fill_scratch(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
 	uint32_t reg = (uint32_t)(gpa.v & (PAGE_BYTES - 1)) & ~(APIC_REG_STRIDE - 1), value;
-	uint8_t *scratch = vcpu->vm->step_scratch;
+	uint8_t *scratch = vcpu->step_scratch;
 
 	__builtin_memset(scratch, kind == STEP_HIDDEN_WRITE ? 0xff : 0, PAGE_BYTES);
 	if (kind != STEP_APIC_WRITE || reg == APIC_EOI) /* EOI cannot be read */
@@ -23,30 +38,122 @@ static void fill_scratch(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 	__builtin_memcpy(scratch + reg, &value, sizeof(value));
 }
 
-static void open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa, bool second)
+static bool is_tracked_kind(enum step_kind kind)
+{
+	return kind == STEP_TRACKED || kind == STEP_TRACKED_WALK;
+}
+
+/* Where the frame leads in the view. With the map's lock. */
+static bool open_in_view(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
+{
+	const struct tdp_mmu *tdp = &vcpu->vm->tdp;
+	gpa_t frame = { gpa.v & ~(PAGE_BYTES - 1) };
+	hpa_t to = ptr_to_hpa(vcpu->step_scratch);
+	enum memtype type = MEMTYPE_WB;
+	struct page_mapping mapping;
+
+	if (kind == STEP_PLAIN) {
+		to = gpa_to_hpa(frame);
+		type = MEMTYPE_UC;
+	} else if (is_tracked_kind(kind)) {
+		if (!page_table_lookup(&tdp->table, frame.v, &mapping))
+			return false;
+		to = mapping.hpa;
+		type = mapping.type;
+	}
+	return tdp_view_open(&vcpu->step_view, tdp, frame, to, RIGHT_READ | RIGHT_WRITE, type);
+}
+
+static enum page_track_result open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
 	struct vm *vm = vcpu->vm;
-	gpa_t frame = { gpa.v & ~(PAGE_BYTES - 1) };
-	hpa_t to = kind == STEP_PLAIN ? gpa_to_hpa(frame) : ptr_to_hpa(vm->step_scratch);
-	enum memtype type = kind == STEP_PLAIN ? MEMTYPE_UC : MEMTYPE_WB;
+	enum page_track_result result = PAGE_TRACK_OPEN;
+	bool is_first = !has_frame(vcpu);
 	hpa_t root = { 0 };
 
 	lock_acquire(&vm->lock);
-	if (second)
-		tdp_view_add(&vm->step_view, &vm->tdp, frame, to, RIGHT_READ | RIGHT_WRITE, type);
-	else
-		root = tdp_view_build(&vm->step_view, &vm->tdp, frame, to, RIGHT_READ | RIGHT_WRITE,
-				      type);
+	if (is_first)
+		root = tdp_view_begin(&vcpu->step_view, &vm->tdp);
+	if (is_tracked_kind(kind))
+		result =
+			page_track_open(&vm->track, &vcpu->track_writer, gpa, kind == STEP_TRACKED);
+	if (result == PAGE_TRACK_OPEN && !open_in_view(vcpu, kind, gpa))
+		result = PAGE_TRACK_FULL;
+	if (result != PAGE_TRACK_OPEN && is_first)
+		page_track_close(&vm->track, &vcpu->track_writer, &vm->tdp);
 	lock_release(&vm->lock);
-	if (second)
-		vendor->flush_tdp(vcpu);
-	else
+	if (result == PAGE_TRACK_OPEN && is_first)
 		vendor->set_tdp_root(vcpu, root);
+	else if (result == PAGE_TRACK_OPEN)
+		vendor->flush_tdp(vcpu);
+	return result;
 }
 
-static bool has_frame(const struct vcpu *vcpu)
+/*
+ * Another CPU has the frame open for the length of one instruction. Two that wait for each other's both give up, after
+ * different times.
+ */
+static enum page_track_result open_patiently(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
-	return vcpu->step_kind != STEP_IRET && vcpu->step_kind != STEP_SHADOW;
+	uint32_t polls = BUSY_POLLS + ((uint32_t)rdtsc() & BUSY_POLLS_MASK);
+	enum page_track_result result;
+
+	while ((result = open_frame(vcpu, kind, gpa)) == PAGE_TRACK_BUSY && polls-- > 0 &&
+	       atomic_load(&vcpu->kick.reasons) == 0)
+		cpu_pause();
+	return result;
+}
+
+void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
+{
+	enum page_track_result result = PAGE_TRACK_OPEN;
+
+	if (vcpu->step_kind != STEP_NONE && !has_frame(vcpu))
+		step_cancel(vcpu); /* what it works on is such a frame: that step comes first */
+	if (vcpu->step_kind == STEP_NONE && kind_has_frame(kind) && !is_tracked_kind(kind))
+		fill_scratch(vcpu, kind, gpa);
+	if (kind_has_frame(kind))
+		result = open_patiently(vcpu, kind, gpa);
+	if (result == PAGE_TRACK_UNTRACKED) /* meanwhile: the fault was from before */
+		vendor->flush_tdp(vcpu);
+	if (result != PAGE_TRACK_OPEN) {
+		step_cancel(vcpu);
+		return;
+	}
+	if (vcpu->step_kind != STEP_NONE)
+		return;
+	vcpu->step_kind = (uint8_t)kind;
+	vcpu->step_gpa = gpa;
+	vendor->set_single_step(vcpu, true);
+}
+
+/* Report before the frames are given up: nobody else has written to them since. */
+static void close_frames(struct vcpu *vcpu, bool complete)
+{
+	struct vm *vm = vcpu->vm;
+
+	page_track_report(&vm->track, &vcpu->track_writer, complete);
+	lock_acquire(&vm->lock);
+	page_track_close(&vm->track, &vcpu->track_writer, &vm->tdp);
+	lock_release(&vm->lock);
+	vendor->set_tdp_root(vcpu, ptr_to_hpa(vm->tdp.table.root));
+}
+
+static void end(struct vcpu *vcpu, bool complete)
+{
+	/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". */
+	if (vcpu->step_kind == STEP_IRET)
+		nmi_blocked_write(vcpu, false);
+	vendor->set_single_step(vcpu, false);
+	if (has_frame(vcpu))
+		close_frames(vcpu, complete);
+	vcpu->step_kind = STEP_NONE;
+}
+
+void step_abandon(struct vcpu *vcpu)
+{
+	if (vcpu->step_kind != STEP_NONE)
+		end(vcpu, false);
 }
 
 void step_cancel(struct vcpu *vcpu)
@@ -58,39 +165,10 @@ void step_cancel(struct vcpu *vcpu)
 		nmi_blocked_write(vcpu, true); /* until the next IRET */
 }
 
-void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
+void step_map_changed(struct vcpu *vcpu)
 {
-	if (vcpu->step_kind != STEP_NONE && !has_frame(vcpu))
-		step_cancel(vcpu); /* what it works on is such a frame: that step comes first */
-	if (vcpu->step_kind != STEP_NONE) {
-		open_frame(vcpu, kind, gpa, true);
-		return;
-	}
-	if (kind != STEP_IRET && kind != STEP_SHADOW) {
-		/* One view for all: if another CPU steps just now, this instruction faults again. */
-		if (!lock_try(&vcpu->vm->step_lock))
-			return;
-		fill_scratch(vcpu, kind, gpa);
-		open_frame(vcpu, kind, gpa, false);
-	}
-	vcpu->step_kind = (uint8_t)kind;
-	vcpu->step_gpa = gpa;
-	vendor->set_single_step(vcpu, true);
-}
-
-void step_abandon(struct vcpu *vcpu)
-{
-	if (vcpu->step_kind == STEP_NONE)
-		return;
-	/* Also an IRET that faults unblocks NMIs. SDM: "Handling Multiple NMIs". */
-	if (vcpu->step_kind == STEP_IRET)
-		nmi_blocked_write(vcpu, false);
-	vendor->set_single_step(vcpu, false);
-	if (has_frame(vcpu)) {
-		vendor->set_tdp_root(vcpu, ptr_to_hpa(vcpu->vm->tdp.table.root));
-		lock_release(&vcpu->vm->step_lock);
-	}
-	vcpu->step_kind = STEP_NONE;
+	if (has_frame(vcpu))
+		step_cancel(vcpu);
 }
 
 enum exit_verdict step_exit(struct vcpu *vcpu)
@@ -105,14 +183,13 @@ enum exit_verdict step_exit(struct vcpu *vcpu)
 		vcpu->hidden_writes++;
 		break;
 	case STEP_APIC_WRITE:
-		/* Read it out before the scratch page is given up. */
-		__builtin_memcpy(&value, vcpu->vm->step_scratch + reg, sizeof(value));
+		__builtin_memcpy(&value, vcpu->step_scratch + reg, sizeof(value));
 		apic_register_write(vcpu, reg, value);
 		break;
 	default:
 		break;
 	}
-	step_abandon(vcpu);
+	end(vcpu, true);
 	return VERDICT_RESUME;
 }
 

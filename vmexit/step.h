@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Let the guest execute one instruction natively with one frame (or two, for an access across their boundary) opened
+ * Let the guest execute one instruction natively with one frame (or a few, for an access across their boundary) opened
  * on this CPU alone, then close it again.
  */
 #ifndef VMEXIT_STEP_H
@@ -13,7 +13,9 @@ enum step_kind {
 	STEP_HIDDEN_WRITE, /* the frame is the hypervisor's: a scratch page of 0xff stands in for it */
 	STEP_APIC_WRITE, /* the frame is the local APIC's: a copy of its registers stands in for it */
 	STEP_PLAIN,	 /* the frame itself, with all rights */
-	STEP_IRET,	 /* no frame: the IRET that unblocks NMIs */
+	STEP_TRACKED,	 /* the same, and what is written there is reported (mm/page_track.h) */
+	STEP_TRACKED_WALK, /* the same for a walk of the guest's tables, which may write nothing at all */
+	STEP_IRET,	   /* no frame: the IRET that unblocks NMIs */
 	STEP_SHADOW, /* no frame: the instruction in an interrupt shadow that an NMI waits for */
 };
 
@@ -26,6 +28,9 @@ void step_abandon(struct vcpu *vcpu);
 
 /* The instruction has not been executed, and something else comes first; what the step was for has not happened. */
 void step_cancel(struct vcpu *vcpu);
+
+/* The guest-physical map has changed: this CPU's view of it is old, and the instruction has to begin again. */
+void step_map_changed(struct vcpu *vcpu);
 
 /* VT-x: an interrupt is pending; give the step up, the guest will come again. */
 enum exit_verdict step_interrupted_exit(struct vcpu *vcpu);

@@ -30,7 +30,7 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	uint64_t gpr[REG_GPR_COUNT] = { 0 };
 
 	svm_enter(gpr, svm->stub_vmcb_hpa, svm->host_vmcb_hpa);
-	atomic_store(&vcpu->in_guest, 0);
+	nmi_after_exit(vcpu);
 	after_vmrun(svm->stub_vmcb);
 	switch (svm->stub_vmcb->exit_code) {
 	case SVM_EXIT_NMI:
@@ -123,7 +123,7 @@ static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_ver
 
 static bool end_trial(struct vcpu *vcpu, const struct exit_info *exit, struct failure *failure)
 {
-	atomic_store(&vcpu->in_guest, 0);
+	nmi_after_exit(vcpu);
 	svm_stgi();
 	if (exit->kind == EXIT_CPUID)
 		return true;

@@ -132,7 +132,7 @@ bool vmx_run(struct vcpu *vcpu, struct failure *failure)
 		 * for us.
 		 */
 		if (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI))
-			atomic_store(&vcpu->in_guest, 0);
+			nmi_after_exit(vcpu);
 		if (LIKELY(next_exit(vcpu, seen, &exit)))
 			apply(vcpu, &exit, vmexit_handle(vcpu, &exit));
 	}

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_BYTES 0x10000u
+#define ARENA_BYTES 0x8000u
 
 #include "mm/nested_walk.h"
 #include "tests/unit/walk_arena.h"
@@ -53,11 +53,14 @@ static uint64_t shaped(uint64_t entry)
 static void fill_memory(void)
 {
 	uint64_t entries[ENTRIES_MAX];
+	unsigned bytes = entry_count * 8;
 
 	for (unsigned i = 0; i < entry_count; i++)
 		entries[i] = shaped(input.entry[i]);
-	for (unsigned at = 0, i = 0; at < MEMORY_BYTES; at += 8, i = (i + 1) % entry_count)
-		memcpy(arena + at, &entries[i], 8);
+	memcpy(arena, entries, bytes);
+	for (; bytes < MEMORY_BYTES / 2; bytes *= 2)
+		memcpy(arena + bytes, arena, bytes);
+	memcpy(arena + bytes, arena, MEMORY_BYTES - bytes);
 }
 
 static uint64_t root_page(void)

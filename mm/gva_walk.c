@@ -46,10 +46,14 @@ static inline bool window_has(const struct gva_window *window, uint64_t gpa)
 	       gpa - window->base[2] < window->bytes[2] || gpa - window->base[3] < window->bytes[3];
 }
 
+#define FAST_PAGE_SHIFT (PAGE_SHIFT - 3)
+#define FAST_HUGE_SHIFT (HUGE_PAGE_SHIFT - 3)
+
 /* What the fast path found; no address of a local is taken on the way. */
 struct fast_walk {
 	uint64_t all, any, entry;
-	unsigned shift; /* of the page */
+	unsigned
+		shift; /* of the page, less 3: an index times the size of an entry is then one mask away */
 };
 
 /*
@@ -61,19 +65,19 @@ static inline struct fast_walk fast_entries(const struct gva_window *window,
 					    uint64_t table)
 {
 	struct fast_walk walk = { .all = ~UINT64_C(0),
-				  .shift = PAGE_SHIFT - 9 + 9u * format->levels };
+				  .shift = FAST_PAGE_SHIFT - 9 + 9u * format->levels };
 	uint64_t address_bits = format->address;
 	const uint8_t *virt = *window->virt;
 
 	for (;; walk.shift -= 9) {
-		uint64_t at = (table & address_bits) + ((gva >> walk.shift & 0x1ff) << 3);
+		uint64_t at = (table & address_bits) + (gva >> walk.shift & 0xff8);
 
 		if (UNLIKELY(!window_has(window, at)))
 			return (struct fast_walk){ .all = 0 };
 		table = *(const volatile uint64_t *)(const void *)(virt + at);
 		walk.all &= table;
 		walk.any |= table;
-		if ((table & ENTRY_PS) || walk.shift == PAGE_SHIFT)
+		if ((table & ENTRY_PS) || walk.shift == FAST_PAGE_SHIFT)
 			break;
 	}
 	walk.entry = table;
@@ -92,9 +96,9 @@ static inline bool is_plain(const struct paging_role *role, const struct page_fo
 	if ((walk.all & (ENTRY_P | ENTRY_A)) != (ENTRY_P | ENTRY_A) ||
 	    (walk.any & format->reserved[1][0]))
 		return false;
-	if (walk.shift > PAGE_SHIFT &&
-	    (walk.shift > HUGE_PAGE_SHIFT ||
-	     (walk.entry & format->reserved[1][(walk.shift - PAGE_SHIFT) / 9])))
+	if (walk.shift > FAST_PAGE_SHIFT &&
+	    (walk.shift > FAST_HUGE_SHIFT ||
+	     (walk.entry & format->reserved[1][(walk.shift - FAST_PAGE_SHIFT) / 9])))
 		return false;
 	if ((access & ACCESS_WRITE) && !(walk.entry & ENTRY_D))
 		return false;
@@ -118,7 +122,7 @@ static inline bool walk_fast(const struct paging_role *role, const struct gva_wi
 		clac();
 	if (UNLIKELY(!is_plain(role, format, access, walk)))
 		return false;
-	offset_bits = BIT64(walk.shift) - 1;
+	offset_bits = (UINT64_C(8) << walk.shift) - 1;
 	result->page_bytes = offset_bits + 1;
 	result->gpa.v = (walk.entry & format->address & ~offset_bits) | (gva & offset_bits);
 	result->entry = walk.entry;

@@ -47,7 +47,6 @@ static inline bool window_has(const struct gva_window *window, uint64_t gpa)
 }
 
 #define FAST_PAGE_SHIFT (PAGE_SHIFT - 3)
-#define FAST_HUGE_SHIFT (HUGE_PAGE_SHIFT - 3)
 
 /* What the fast path found; no address of a local is taken on the way. */
 struct fast_walk {
@@ -96,9 +95,9 @@ static inline bool is_plain(const struct paging_role *role, const struct page_fo
 	if ((walk.all & (ENTRY_P | ENTRY_A)) != (ENTRY_P | ENTRY_A) ||
 	    (walk.any & format->reserved[1][0]))
 		return false;
+	/* where no page may be so large its bit for that is among the reserved ones */
 	if (walk.shift > FAST_PAGE_SHIFT &&
-	    (walk.shift > FAST_HUGE_SHIFT ||
-	     (walk.entry & format->reserved[1][(walk.shift - FAST_PAGE_SHIFT) / 9])))
+	    (walk.entry & format->reserved[1][(walk.shift - FAST_PAGE_SHIFT) / 9]))
 		return false;
 	if ((access & ACCESS_WRITE) && !(walk.entry & ENTRY_D))
 		return false;

@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct input {
 	uint8_t mode, access, m, ept, host, root;
+	uint8_t entries; /* that count, less one; what follows them does not */
 	uint16_t settings;
 	uint64_t gva, ngpa;
 	uint32_t pkru, pkrs;
@@ -251,9 +252,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memset(&input, 0, sizeof(input));
 	memcpy(&input, data, size < sizeof(input) ? size : sizeof(input));
-	entry_count = (unsigned)((size - head) / 8);
-	if (entry_count > ENTRIES_MAX)
-		entry_count = ENTRIES_MAX;
+	entry_count = 1 + input.entries % ENTRIES_MAX;
+	if (entry_count > (size - head) / 8)
+		entry_count = (unsigned)((size - head) / 8);
 	check_gva();
 	check_ept();
 	check_both();

@@ -322,7 +322,7 @@ static bool is_64bit(const struct insn *insn)
 static unsigned stack_bytes(const struct insn *insn)
 {
 	if (is_64bit(insn))
-		return insn->operand_override ? 2 : 8;
+		return insn->operand_bytes == 2 ? 2 : 8;
 	return insn->operand_bytes;
 }
 
@@ -847,6 +847,8 @@ static bool vector_operands(const struct insn *insn, struct insn_operands *out)
 	if ((entry & SIZE) >= UNDEFINED)
 		return false;
 	apply_entry(insn, entry, &out->memory);
+	/* PUSH2 and POP2 have registers only. */
+	out->undefined = insn->opcode == 0x8f || (insn->opcode == 0xff && (insn->reg & 7) == 6);
 	out->memory.partial =
 		insn->opcode >= 0x40 && insn->opcode <= 0x4f && insn->simd != INSN_SIMD_F2;
 	return true;

@@ -49,6 +49,7 @@ struct vcpu {
 	uint64_t exit_counts[VCPU_EXIT_KINDS];
 	uint64_t hidden_writes;	     /* to the hypervisor's memory, all dropped */
 	uint32_t apic_ldr, apic_dfr; /* what the guest wrote last, where its writes are trapped */
+	uint64_t mtrr_digest; /* (l) of its MTRRs when it last finished a change; 0: not yet */
 	uint8_t decoded_bytes; /* a handler has decoded the instruction that exited: its length, else 0 */
 	uint8_t step_kind; /* enum step_kind (vmexit/step.h): a native single step is under way */
 	gpa_t step_gpa;	   /* the frame that the step works on */
@@ -96,6 +97,7 @@ struct vm {
 	struct vcpu *vcpus[VM_MAX_CPUS]; /* (b) */
 	_Atomic(uint32_t) lock;
 	struct page_track track; /* (l) */
+	uint64_t mtrr_digest;	 /* (l) of the MTRRs at the start; 0: not needed yet */
 	uint8_t *msr_bitmap;	 /* (b) VMX MSR bitmap or SVM MSRPM */
 	hpa_t stub_root;	 /* (b) SVM: map of the wait-for-SIPI stub */
 	uint64_t reset_register; /* (b) ACPI RESET_REG in I/O space or 0 */

@@ -4,6 +4,7 @@
 #include "core/caps.h"
 #include "core/log.h"
 #include "vmexit/test_call.h"
+#include "vmexit/track_call.h"
 
 #define DRAIN_POLLS 20000000u
 
@@ -52,6 +53,9 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 		break;
 	case HYPERCALL_STATISTICS:
 		known = statistics(vcpu, &result);
+		break;
+	case HYPERCALL_TRACK:
+		known = track_call(vcpu, &result);
 		break;
 	case HYPERCALL_TEST_WALK:
 		known = test_call_walk(vcpu, &result);

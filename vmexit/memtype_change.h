@@ -6,7 +6,10 @@
 #include "vmexit/exit.h"
 
 /* The guest has written an MTRR (already executed on the hardware), or cleared CR0.CD. */
-void memtype_mtrr_written(struct vcpu *vcpu, uint32_t msr);
+void memtype_mtrr_written(struct vcpu *vcpu);
 void memtype_caching_enabled(struct vcpu *vcpu);
+
+/* How often the types were rebuilt since the start. */
+uint64_t memtype_rebuilds(void);
 
 #endif

@@ -63,7 +63,7 @@ static bool write_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return true;
 	if (!wrmsr_safe(msr, value))
 		return false;
-	memtype_mtrr_written(vcpu, msr);
+	memtype_mtrr_written(vcpu);
 	return true;
 }
 

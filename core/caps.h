@@ -36,6 +36,7 @@ struct host_values {
 	bool smap;
 	bool smep;
 	bool umip;
+	uint32_t tsc_khz;
 	uint32_t cpu_signature; /* CPUID.1:EAX, what EDX holds after INIT */
 };
 

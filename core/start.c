@@ -199,6 +199,7 @@ static enum core_status prepare(struct boot_info *info)
 	log_init((uint16_t)info->serial_port, info->serial_baud,
 		 (enum boot_log_level)info->log_level);
 	read_cpu_values();
+	host_values.tsc_khz = info->tsc_khz;
 	if ((cpuid(0x80000001, 0).edx & BIT32(20)) == 0)
 		return fail(info, CORE_FAILED,
 			    "this CPU has no NX, or the firmware has switched it off");

@@ -2,6 +2,7 @@
 #include "vmexit/nested_fault.h"
 
 #include "arch/x86/insn.h"
+#include "core/caps.h"
 #include "core/kick.h"
 #include "core/lock.h"
 #include "core/log.h"
@@ -9,8 +10,7 @@
 #include "vmexit/apic_access.h"
 #include "vmexit/step.h"
 
-#define RESEND_POLLS	    65536u
-#define LOG_INTERVAL_CYCLES UINT64_C(2000000000) /* about a second */
+#define RESEND_POLLS 65536u
 
 /* A CPU in the host looks at its reasons before it enters the guest: only one in the guest is disturbed, and waited for. */
 static void start_flush(struct vcpu *vcpu, struct vcpu *other)
@@ -58,11 +58,14 @@ void tdp_flush_own(struct vcpu *vcpu)
 static void log_hidden_write(struct vcpu *vcpu, gpa_t gpa)
 {
 	static _Atomic(uint64_t) last;
-	uint64_t now = rdtsc();
+	const uint64_t second = UINT64_C(1000) * host_values.tsc_khz;
+	uint64_t now = rdtsc(), before = atomic_load(&last);
 
-	if (atomic_load(&last) != 0 && now - atomic_load(&last) < LOG_INTERVAL_CYCLES)
+	/* Once a second, also where another CPU's clock is ahead. */
+	if (before != 0 && (now - before < second || before - now < second))
 		return;
-	atomic_store(&last, now);
+	if (!atomic_compare_exchange_strong(&last, &before, now))
+		return;
 	log_warn("cpu %u: write to the hypervisor's memory at 0x%llx goes nowhere (%llu before)",
 		 vcpu->index, (unsigned long long)gpa.v, (unsigned long long)vcpu->hidden_writes);
 }

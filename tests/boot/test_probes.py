@@ -63,6 +63,15 @@ def test_hidden_memory(vm, where, cpus):
     assert good >= 50
 
 
+@pytest.mark.seconds(10)
+def test_hidden_writes_are_logged_once_a_second(vm):
+    """10,000 writes within a second by the machine's own clock: one line; two seconds later another."""
+    machine, _ = run(vm, "qemu", 1, "hidden", "flood 10000", options={"icount": True}, log="warn")
+    lines = machine.seen(r"solovisor: cpu 0: write to the hypervisor's memory at 0x[0-9a-f]+ "
+                         r"goes nowhere \((\d+) before\)$")
+    assert [line.group(1) for line in lines] == ["0", "10000"]
+
+
 @pytest.mark.seconds(8)
 def test_hidden_memory_in_linux(vm):
     """Linux's own map of the memory calls it reserved."""

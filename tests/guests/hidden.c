@@ -3,10 +3,11 @@
  * The hypervisor's memory as the guest sees it: reserved in the memory map, all ones to read, and
  * nothing that is written there arrives, by whatever instruction and from however many CPUs.
  *
- *   hidden.efi [lax]
+ *   hidden.efi [lax] [flood N]
  *
  * lax: QEMU with several CPUs, where a locked instruction that crosses a page loses its flags when
  * it is single-stepped, bare as well.
+ * flood: only N writes one after the other, and one more two seconds later.
  */
 #include "tests/guests/lib/probe.h"
 
@@ -350,12 +351,45 @@ static void check_all_cpus(void)
 	probe_check(is_all_ones((uint64_t)area, area_bytes), "cpus-after", "");
 }
 
+/* --- many --- */
+
+/* The firmware halts in between: no time passes for a clock that counts instructions. */
+static void wait_seconds(uint64_t seconds)
+{
+	EFI_EVENT timer;
+	UINTN index;
+
+	probe_exceptions_restore();
+	__asm__ volatile("sti");
+	BS->CreateEvent(EVT_TIMER, 0, NULL, NULL, &timer);
+	BS->SetTimer(timer, TimerRelative, seconds * 10000000);
+	BS->WaitForEvent(1, &timer, &index);
+	BS->CloseEvent(timer);
+	__asm__ volatile("cli");
+	probe_exceptions_load(&probe_cpus[0]);
+}
+
+static void flood(uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		area[i % PAGE] = 0;
+	probe_check(is_all_ones((uint64_t)area, PAGE), "flood", "");
+	wait_seconds(2);
+	area[0] = 0;
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-	is_lax = probe_has_word(probe_begin(image, table), "lax");
+	const char *options = probe_begin(image, table);
+
+	is_lax = probe_has_word(options, "lax");
 	find_area();
 	probe_print("PROBE: area=0x%lx bytes=%lu\n", (uint64_t)area, area_bytes);
-	if (probe_check(area_bytes >= MIN_BYTES, "reserved", "nothing")) {
+	if (!probe_check(area_bytes >= MIN_BYTES, "reserved", "nothing"))
+		return probe_end();
+	if (probe_has_word(options, "flood")) {
+		flood(probe_number(options, "flood", 0));
+	} else {
 		check_reads();
 		check_every_page();
 		check_writes();

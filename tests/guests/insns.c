@@ -515,7 +515,69 @@ static void check_nmis(void)
 	probe_check(cpu->counts[VECTOR_NMI] == 5, "nmi-not-self", "%lu", cpu->counts[VECTOR_NMI]);
 	stop_waiting = 1;
 	for (uint32_t i = 1; i < probe_cpu_count; i++)
-		probe_check(probe_join(i, 10000), "cpu-back", "%u", i);
+		probe_check(probe_join(i, 20000), "cpu-back", "%u", i);
+}
+
+/* --- NMIs inside the NMI's handler: one waits, until an IRET --- */
+
+static struct {
+	void (*deed)(void);
+	uint64_t first;
+	uint64_t before, after; /* how many had come, inside the handler */
+} inside;
+
+#define GENERAL_REGS_ONLY __attribute__((target("general-regs-only")))
+
+/* Time for an NMI to come, and exits for it to come at. */
+static GENERAL_REGS_ONLY void dawdle(void)
+{
+	uint32_t regs[4];
+
+	for (int i = 0; i < 200; i++) {
+		__asm__ volatile("pause");
+		probe_cpuid(0, 0, regs);
+	}
+}
+
+static GENERAL_REGS_ONLY void in_handler(struct probe_cpu *cpu)
+{
+	if (cpu->counts[VECTOR_NMI] != inside.first)
+		return;
+	for (int i = 0; i < 3; i++)
+		probe_icr(cpu->apic_id, ICR_NMI);
+	dawdle();
+	inside.before = cpu->counts[VECTOR_NMI];
+	inside.deed();
+	dawdle();
+	inside.after = cpu->counts[VECTOR_NMI];
+}
+
+static GENERAL_REGS_ONLY void do_nothing(void)
+{
+}
+
+/* The handler of another exception ends in IRET, which unblocks NMIs. */
+static GENERAL_REGS_ONLY void do_breakpoint(void)
+{
+	__asm__ volatile("int3");
+}
+
+static void check_nested_nmi(const char *name, void (*deed)(void), uint64_t more_inside)
+{
+	struct probe_cpu *cpu = probe_this_cpu();
+
+	inside.deed = deed;
+	inside.first = cpu->counts[VECTOR_NMI] + 1;
+	probe_nmi_hook = in_handler;
+	probe_icr(cpu->apic_id, ICR_NMI);
+	wait_for_nmis(cpu, inside.first + 1);
+	dawdle();
+	probe_nmi_hook = NULL;
+	probe_check(inside.before == inside.first && inside.after == inside.first + more_inside &&
+			    cpu->counts[VECTOR_NMI] == inside.first + 1,
+		    name, "%lu, inside the handler %lu and %lu",
+		    cpu->counts[VECTOR_NMI] - inside.first, inside.before - inside.first,
+		    inside.after - inside.first);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
@@ -541,5 +603,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	check_steps();
 	check_shadow();
 	check_nmis();
+	check_nested_nmi("nmi-blocked", do_nothing, 0);
+	check_nested_nmi("nmi-after-iret", do_breakpoint, 1);
 	return probe_end();
 }

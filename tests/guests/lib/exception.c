@@ -24,6 +24,7 @@ bool probe_try_call(probe_function function, void *argument);
 void probe_exception(struct probe_frame *frame);
 
 struct probe_cpu probe_cpus[PROBE_CPUS_MAX];
+void (*probe_nmi_hook)(struct probe_cpu *cpu);
 static struct gate idt[256] __attribute__((aligned(16)));
 static struct table_register firmware_idt;
 
@@ -41,6 +42,8 @@ static GENERAL_REGS_ONLY void count(struct probe_cpu *cpu, struct probe_frame *f
 	}
 	if (frame->vector >= VECTOR_DEVICE)
 		probe_apic_write(0xb0, 0);
+	if (frame->vector == VECTOR_NMI && probe_nmi_hook)
+		probe_nmi_hook(cpu);
 }
 
 static GENERAL_REGS_ONLY void end_try(struct probe_cpu *cpu, struct probe_frame *frame)

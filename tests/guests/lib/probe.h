@@ -90,6 +90,8 @@ typedef void (*probe_function)(void *argument);
 bool probe_try(probe_function function, void *argument, struct probe_fault *fault);
 /* The same for one that must fault: whether it did, with this vector. */
 bool probe_faults(probe_function function, void *argument, uint32_t vector);
+/* Called in the NMI's handler after the counting, if it is set; general registers only. */
+extern void (*probe_nmi_hook)(struct probe_cpu *cpu);
 /* #DB, #BP, NMI and the vectors from VECTOR_DEVICE on are counted and returned from. */
 void probe_exceptions_load(struct probe_cpu *cpu);
 void probe_exceptions_restore(void);

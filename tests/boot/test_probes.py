@@ -100,6 +100,17 @@ def test_instructions(vm, where, cpus, shown):
     run(vm, where, cpus, "insns", arguments, hosted=shown != "bare", **config)
 
 
+@pytest.mark.seconds(12)
+@pytest.mark.parametrize("where,hosted", [
+    ("qemu", True), ("vtx", True), ("qemu", False),
+    pytest.param("vtx", False, marks=full), pytest.param("svm", True, marks=full),
+    pytest.param("svm", False, marks=full)])
+def test_task_switches(vm, where, hosted):
+    """What each task finds is what the manuals say, bare and hosted."""
+    _, good = run(vm, where, 1, "task", hosted=hosted)
+    assert good >= 2 * 80
+
+
 @pytest.mark.seconds(20)
 @pytest.mark.parametrize("where,cpus,arguments", [
     ("qemu", 2, "rounds 100"), ("qemu", 2, "x2apic rounds 100"), ("qemu", 4, "rounds 5"),

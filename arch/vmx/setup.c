@@ -26,11 +26,6 @@
 #define MSR_BITMAP_WRITE_LOW  0x800u
 #define MSR_BITMAP_WRITE_HIGH 0xc00u
 
-uint64_t vmx_pages_per_cpu(void)
-{
-	return 3; /* struct vmx_vcpu, VMCS, VMXON region */
-}
-
 static void bitmap_set(uint8_t *quarter, uint32_t index)
 {
 	quarter[index / 8] |= (uint8_t)(1u << index % 8);

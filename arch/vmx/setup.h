@@ -5,7 +5,6 @@
 
 #include "core/vcpu.h"
 
-uint64_t vmx_pages_per_cpu(void);
 MUST_CHECK bool vmx_vm_init(struct vm *vm, struct pool *pool);
 MUST_CHECK bool vmx_vcpu_alloc(struct vcpu *vcpu, struct pool *pool);
 void vmx_vcpu_init(struct vcpu *vcpu);

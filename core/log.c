@@ -8,6 +8,7 @@
 
 #define RING_BYTES	       16384u /* a power of two */
 #define LINE_BYTES	       256u
+#define NOTE_BYTES	       64u
 #define POLLS_PER_LINE	       256u
 #define POLLS_SYNCHRONOUS      10000000u
 #define LOCK_TRIES_SYNCHRONOUS 100000u
@@ -61,18 +62,33 @@ static void drain_locked(uint32_t polls)
 	log_is_waiting = log_state.head != log_state.tail;
 }
 
+static void append(const char *text, uint32_t bytes)
+{
+	for (uint32_t i = 0; i < bytes; i++)
+		log_state.ring[log_state.tail++ % RING_BYTES] = text[i];
+}
+
+/* Where lines are missing, their number stands for them. */
 static void append_line(const char *line, uint32_t bytes)
 {
+	char note[NOTE_BYTES];
+	uint32_t note_bytes = 0, room;
+
+	if (log_state.lost != 0)
+		note_bytes = (uint32_t)format_string(note, sizeof(note), "%s%u lines lost\r\n",
+						     prefix, log_state.lost);
 	if (log_state.port == 0) /* nobody reads: the newest lines stay */
 		log_state.head = log_state.tail + bytes > RING_BYTES
 					 ? log_state.tail + bytes - RING_BYTES
 					 : 0;
-	if (log_state.tail - log_state.head + bytes > RING_BYTES) {
+	room = RING_BYTES - (log_state.tail - log_state.head);
+	if (note_bytes + bytes > room) {
 		log_state.lost++;
 		return;
 	}
-	for (uint32_t i = 0; i < bytes; i++)
-		log_state.ring[log_state.tail++ % RING_BYTES] = line[i];
+	append(note, note_bytes);
+	append(line, bytes);
+	log_state.lost = 0;
 }
 
 void log_drain(uint32_t polls)

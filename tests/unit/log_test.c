@@ -1,0 +1,144 @@
+// sources: core/log.c core/format.c
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log's ring, with a UART that takes what the test lets it take. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arch/x86/uart.h"
+#include "core/log.h"
+
+#define PORT	  0x3f8
+#define SENT_MAX  (1u << 20)
+#define LINES_MAX 2000u /* more than the ring holds */
+
+static bool is_there;
+static uint64_t takes; /* bytes that the UART takes from now on */
+static uint64_t polls;
+static char sent[SENT_MAX];
+static unsigned sent_bytes;
+
+bool uart_is_there(uint16_t port)
+{
+	return is_there && port == PORT;
+}
+
+void uart_init(uint16_t port, uint32_t baud)
+{
+	assert_int_equal(port, PORT);
+	assert_int_equal(baud, 115200);
+}
+
+bool uart_can_send(uint16_t port)
+{
+	assert_int_equal(port, PORT);
+	polls++;
+	return takes != 0;
+}
+
+void uart_send(uint16_t port, uint8_t byte)
+{
+	assert_int_equal(port, PORT);
+	assert_true(takes != 0);
+	takes--;
+	sent[sent_bytes++] = (char)byte;
+}
+
+/* What is left from the test before goes away. */
+static void begin(bool there, uint64_t taking)
+{
+	takes = UINT64_MAX;
+	log_drain(0);
+	memset(sent, 0, sizeof(sent));
+	sent_bytes = 0;
+	polls = 0;
+	is_there = there;
+	takes = taking;
+	log_init(PORT, 115200, BOOT_LOG_INFO);
+}
+
+static void lines_go_out(void **state)
+{
+	(void)state;
+	begin(true, UINT64_MAX);
+	log_info("one %u", 1);
+	log_debug("not this one");
+	log_error("two");
+	assert_string_equal(sent, "solovisor: one 1\r\nsolovisor: two\r\n");
+	assert_false(log_is_waiting);
+}
+
+/* A UART that takes nothing costs a bounded number of looks, and what waits goes out later. */
+static void waiting_is_bounded(void **state)
+{
+	(void)state;
+	begin(true, 5);
+	log_info("hello");
+	assert_in_range(polls, 6, 1000);
+	assert_string_equal(sent, "solov");
+	assert_true(log_is_waiting);
+	polls = 0;
+	log_drain(0);
+	assert_int_equal(polls, 1);
+	takes = UINT64_MAX;
+	log_drain(0);
+	assert_string_equal(sent, "solovisor: hello\r\n");
+	assert_false(log_is_waiting);
+}
+
+/* A full ring drops whole lines, and says how many where they are missing. */
+static void lost_lines_are_counted(void **state)
+{
+	unsigned lines = 0, lost = 0;
+	char *at;
+
+	(void)state;
+	begin(true, 0);
+	for (unsigned i = 0; i < LINES_MAX; i++)
+		log_info("line %u", i);
+	takes = UINT64_MAX;
+	log_drain(0);
+	log_info("after");
+	for (at = sent; sscanf(at, "solovisor: line %u\r\n", &lost) == 1; lines++) {
+		assert_int_equal(lost, lines);
+		at = strchr(at, '\n') + 1;
+	}
+	assert_in_range(lines, 500, LINES_MAX - 1);
+	assert_int_equal(sscanf(at, "solovisor: %u lines lost\r\n", &lost), 1);
+	assert_int_equal(lines + lost, LINES_MAX);
+	assert_string_equal(strchr(at, '\n') + 1, "solovisor: after\r\n");
+	sent_bytes = 0;
+	log_info("only once");
+	sent[sent_bytes] = '\0';
+	assert_string_equal(sent, "solovisor: only once\r\n");
+}
+
+/* Without a port nothing is sent, waited for or lost. */
+static void without_a_port(void **state)
+{
+	(void)state;
+	begin(false, 0);
+	for (unsigned i = 0; i < LINES_MAX; i++)
+		log_info("line %u", i);
+	assert_int_equal(polls, 0);
+	assert_int_equal(sent_bytes, 0);
+	assert_false(log_is_waiting);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_go_out),
+		cmocka_unit_test(waiting_is_bounded),
+		cmocka_unit_test(lost_lines_are_counted),
+		cmocka_unit_test(without_a_port),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -268,17 +268,22 @@ static bool walk_by(const struct page_format *format, const struct paging_role *
 	return false;
 }
 
+static bool walk_without_format(const struct paging_role *role, const struct gva_reader *reader,
+				gva_t gva, unsigned access, struct gva_result *result)
+{
+	struct page_format format = { .role = 0 };
+
+	page_role_update(&format, role);
+	return walk_by(&format, role, reader, gva, access, result);
+}
+
 static __attribute__((noinline)) bool walk_carefully(const struct paging_role *role,
 						     const struct gva_reader *reader, gva_t gva,
 						     unsigned access, struct gva_result *result)
 {
-	struct page_format format;
-
-	if (role->format != NULL)
-		return walk_by(role->format, role, reader, gva, access, result);
-	format.role = 0;
-	page_role_update(&format, role);
-	return walk_by(&format, role, reader, gva, access, result);
+	if (role->format == NULL)
+		return walk_without_format(role, reader, gva, access, result);
+	return walk_by(role->format, role, reader, gva, access, result);
 }
 
 bool gva_walk(const struct paging_role *role, const struct gva_reader *reader, gva_t gva,

@@ -152,12 +152,28 @@ static void geometry(void **state)
 	assert_int_equal(page_format_index(UINT64_C(0xffff800000000000), 3), 256);
 }
 
+/* PAT, PCD, PWT; a large page has PAT where the address begins. */
+static void numbers_of_pat_entries(void **state)
+{
+	(void)state;
+	for (unsigned index = 0; index < 8; index++) {
+		uint64_t low = (uint64_t)(index & 3) << 3;
+
+		assert_int_equal(page_format_pat_index(low | (index & 4 ? BIT(7) : 0), false),
+				 index);
+		assert_int_equal(page_format_pat_index(low | BIT(7) | (index & 4 ? BIT(12) : 0),
+						       true),
+				 index);
+		assert_int_equal(page_format_pat_index(low | BIT(12), false), index & 3);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(host_entries), cmocka_unit_test(npt_entries),
 		cmocka_unit_test(ept_entries),	cmocka_unit_test(types_change_alone),
-		cmocka_unit_test(geometry),
+		cmocka_unit_test(geometry),	cmocka_unit_test(numbers_of_pat_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

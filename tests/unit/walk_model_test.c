@@ -495,12 +495,48 @@ static void no_format_is_as_good(void **state)
 	}
 }
 
+/* What the builder builds for the hypervisor itself, read as the CPU reads it. */
+static void host_tables_are_understood(void **state)
+{
+	struct page_format host;
+
+	(void)state;
+	for (unsigned i = 0; i < 32 * 3 * 2 * 2; i++) {
+		unsigned rights_given = i % 32, leaf = i / 32 % 3;
+		enum memtype type = i / 96 % 2 ? MEMTYPE_UC : MEMTYPE_WB;
+		struct gva_result result;
+		struct paging_role role;
+		uint64_t entry;
+
+		start(i / 192 ? WALK_5 : WALK_4,
+		      WALK_WP | WALK_NXE | WALK_SMEP | WALK_SMAP | WALK_1G, 46);
+		role = walk_role(&cpu);
+		page_format_init(&host, PAGE_FORMAT_HOST, tops[mode] + 1, 2, 46);
+		entry_count = tops[mode] - leaf + 1;
+		for (unsigned level = leaf + 1; level <= tops[mode]; level++)
+			put(level, false, page_format_table(&host, (hpa_t){ 0 }), 0);
+		entry = page_format_leaf(&host, (hpa_t){ 0x340000000 }, leaf, rights_given, type);
+		put(leaf, true, entry, 0);
+		assert_int_equal(gva_walk(&role, &arena_reader, (gva_t){ gva }, ACCESS_PEEK,
+					  &result),
+				 rights_given & RIGHT_READ);
+		if (rights_given & RIGHT_READ) {
+			assert_int_equal(result.gpa.v, 0x340000000 + gva % page_bytes(leaf));
+			assert_int_equal(result.rights, page_format_rights(&host, entry));
+			assert_int_equal(page_format_pat_index(result.entry, leaf > 0),
+					 type == MEMTYPE_UC ? 3 : 0);
+		}
+		clear();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paging_off),
 		cmocka_unit_test(made_when_the_role_changes),
 		cmocka_unit_test(no_format_is_as_good),
+		cmocka_unit_test(host_tables_are_understood),
 		cmocka_unit_test(rights_32),
 		cmocka_unit_test(rights_pae),
 		cmocka_unit_test(rights_4_level),

@@ -69,9 +69,14 @@
 
 #define RFLAGS_CF	BIT64(0)
 #define RFLAGS_FIXED	BIT64(1) /* always one */
+#define RFLAGS_PF	BIT64(2)
+#define RFLAGS_AF	BIT64(4)
+#define RFLAGS_ZF	BIT64(6)
+#define RFLAGS_SF	BIT64(7)
 #define RFLAGS_TF	BIT64(8)
 #define RFLAGS_IF	BIT64(9)
 #define RFLAGS_DF	BIT64(10)
+#define RFLAGS_OF	BIT64(11)
 #define RFLAGS_IOPL	BITS64(13, 12)
 #define RFLAGS_NT	BIT64(14)
 #define RFLAGS_RF	BIT64(16)

@@ -54,12 +54,6 @@ void guest_paging_role(struct vcpu *vcpu, struct paging_role *role)
 
 /* --- data ---------------------------------------------------------------------------------- */
 
-/* Where an access goes in guest-physical memory: one or two parts. */
-struct span {
-	gpa_t gpa[2];
-	unsigned bytes[2];
-};
-
 static bool fail(struct guest_fault *fault, enum guest_fault_kind kind, uint64_t address,
 		 uint32_t error_code)
 {
@@ -87,14 +81,14 @@ static bool translate(const struct paging_role *role, uint64_t address, unsigned
 	return true;
 }
 
-static bool translate_span(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
-			   struct span *span, struct guest_fault *fault)
+bool guest_translate(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
+		     struct guest_span *span, struct guest_fault *fault)
 {
 	struct paging_role role;
 	uint64_t address;
 	unsigned i;
 
-	*span = (struct span){ 0 };
+	*span = (struct guest_span){ 0 };
 	guest_paging_role(vcpu, &role);
 	if ((access & ACCESS_IMPLICIT) == 0 && cpl_read(vcpu) == 3)
 		access |= ACCESS_USER;
@@ -106,9 +100,20 @@ static bool translate_span(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigne
 	for (i = 0; i < 2 && span->bytes[i] != 0; i++) {
 		if (!translate(&role, address, access, &span->gpa[i], fault))
 			return false;
-		if (!guest_copy_is_ram(span->gpa[i], span->bytes[i]))
-			return fail(fault, GUEST_FAULT_NOT_MEMORY, address, 0);
 		address = wrap(&role, address + span->bytes[i]);
+	}
+	return true;
+}
+
+static bool translate_ram(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
+			  struct guest_span *span, struct guest_fault *fault)
+{
+	if (!guest_translate(vcpu, gva, bytes, access, span, fault))
+		return false;
+	for (unsigned i = 0; i < 2 && span->bytes[i] != 0; i++) {
+		if (!guest_copy_is_ram(span->gpa[i], span->bytes[i]))
+			return fail(fault, GUEST_FAULT_NOT_MEMORY,
+				    gva.v + (i == 0 ? 0 : span->bytes[0]), 0);
 	}
 	return true;
 }
@@ -116,9 +121,9 @@ static bool translate_span(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigne
 bool guest_read(struct vcpu *vcpu, gva_t gva, void *to, unsigned bytes, unsigned access,
 		struct guest_fault *fault)
 {
-	struct span span;
+	struct guest_span span;
 
-	if (!translate_span(vcpu, gva, bytes, access, &span, fault))
+	if (!translate_ram(vcpu, gva, bytes, access, &span, fault))
 		return false;
 	if (guest_copy_in(to, span.gpa[0], span.bytes[0]) &&
 	    (span.bytes[1] == 0 ||
@@ -130,9 +135,9 @@ bool guest_read(struct vcpu *vcpu, gva_t gva, void *to, unsigned bytes, unsigned
 bool guest_write(struct vcpu *vcpu, gva_t gva, const void *from, unsigned bytes, unsigned access,
 		 struct guest_fault *fault)
 {
-	struct span span;
+	struct guest_span span;
 
-	if (!translate_span(vcpu, gva, bytes, access | ACCESS_WRITE, &span, fault))
+	if (!translate_ram(vcpu, gva, bytes, access | ACCESS_WRITE, &span, fault))
 		return false;
 	if (guest_copy_out(span.gpa[0], from, span.bytes[0]) &&
 	    (span.bytes[1] == 0 ||
@@ -144,9 +149,9 @@ bool guest_write(struct vcpu *vcpu, gva_t gva, const void *from, unsigned bytes,
 bool guest_write_probe(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
 		       struct guest_fault *fault)
 {
-	struct span span;
+	struct guest_span span;
 
-	return translate_span(vcpu, gva, bytes, access | ACCESS_WRITE, &span, fault);
+	return translate_ram(vcpu, gva, bytes, access | ACCESS_WRITE, &span, fault);
 }
 
 /* --- instructions -------------------------------------------------------------------------- */

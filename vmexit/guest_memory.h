@@ -27,6 +27,19 @@ struct guest_fault {
 	gva_t address;
 };
 
+/* Where an access goes in guest-physical memory: one part, or two where it crosses a page. */
+struct guest_span {
+	gpa_t gpa[2];
+	unsigned bytes[2];
+};
+
+/*
+ * Translate [gva, gva + bytes) with all rights checked and accessed and dirty bits set; `access` is of ACCESS_WRITE and
+ * ACCESS_IMPLICIT. What lies at the addresses is not looked at.
+ */
+MUST_CHECK bool guest_translate(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
+				struct guest_span *span, struct guest_fault *fault);
+
 /* How the guest's page tables are to be read at this moment. */
 void guest_paging_role(struct vcpu *vcpu, struct paging_role *role);
 

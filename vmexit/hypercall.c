@@ -3,6 +3,7 @@
 
 #include "core/caps.h"
 #include "core/log.h"
+#include "vmexit/emulate_call.h"
 #include "vmexit/test_call.h"
 #include "vmexit/track_call.h"
 
@@ -59,6 +60,9 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 		break;
 	case HYPERCALL_TEST_WALK:
 		known = test_call_walk(vcpu, &result);
+		break;
+	case HYPERCALL_TEST_EMULATE:
+		known = emulate_call(vcpu, &result);
 		break;
 	default:
 		break;

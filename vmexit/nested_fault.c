@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/vendor.h"
 #include "vmexit/apic_access.h"
+#include "vmexit/emulate_call.h"
 #include "vmexit/step.h"
 
 #define RESEND_POLLS 65536u
@@ -136,5 +137,7 @@ enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *e
 		step_begin(vcpu, STEP_PLAIN, gpa);
 		return VERDICT_RESUME;
 	}
+	if (emulate_call_is_page(gpa))
+		return emulate_call_exit(vcpu, exit);
 	return touch(vcpu, exit);
 }

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/mtrr.h"
 #include "core/panic.h"
+#include "core/regs_sync.h"
 #include "core/vendor.h"
 #include "mm/guest_copy.h"
 #include "mm/gva_fetch.h"
@@ -191,6 +192,7 @@ static enum core_status prepare(struct boot_info *info)
 {
 	struct failure failure = { "" };
 	enum core_status status;
+	struct x86_limits limits;
 	uint64_t top;
 
 	if (info->magic != BOOT_INFO_MAGIC || info->info_bytes != sizeof(*info) ||
@@ -208,6 +210,8 @@ static enum core_status prepare(struct boot_info *info)
 	status = vendor->probe(&hv_caps, &failure);
 	if (status != CORE_OK)
 		return fail(info, status, failure.text);
+	x86_limits_read(&limits);
+	regs_sync_init(&limits);
 
 	layout_init((hpa_t){ info->hv_base }, info->hv_bytes);
 	pool_init(&core_pool, "core", hpa_to_ptr((hpa_t){ info->hv_base + info->image_bytes }),

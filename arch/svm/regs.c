@@ -12,7 +12,7 @@ static uint32_t rights_from_attributes(uint16_t attributes)
 {
 	uint32_t rights = (attributes & 0xffu) | (attributes & 0xf00u) << 4;
 
-	return (rights & SEGMENT_P) != 0 ? rights : rights | SEGMENT_UNUSABLE;
+	return (rights & SEGMENT_P) != 0 ? rights : SEGMENT_UNUSABLE;
 }
 
 static uint16_t attributes_from_rights(uint32_t rights)

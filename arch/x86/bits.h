@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BITS32(hi, lo)		 (UINT32_MAX >> (31 - (hi)) & UINT32_MAX << (lo))
 #define BIT32(n)		 (UINT32_C(1) << (n))
 #define BIT64(n)		 (UINT64_C(1) << (n))
 #define BITS64(hi, lo)		 ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))

@@ -99,6 +99,10 @@ static inline uint64_t load64_or_index(const void *base, uint64_t index)
 	return index;
 }
 
+/* What faults outside ring 0 is a unit test's to define, if it runs a user of it. */
+#ifdef HOST_TEST
+MUST_CHECK __attribute__((weak)) bool xsetbv_safe(uint32_t index, uint64_t value);
+#else
 MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 {
 	bool ok = false;
@@ -111,8 +115,8 @@ MUST_CHECK static inline bool xsetbv_safe(uint32_t index, uint64_t value)
 		     : "memory");
 	return ok;
 }
+#endif
 
-/* What faults outside ring 0 is a unit test's to define, if it runs a user of it. */
 #ifdef HOST_TEST
 #define DEFINE_CR(reg)                                   \
 	__attribute__((weak)) uint64_t read_##reg(void); \

@@ -89,17 +89,29 @@ static uint64_t efer_lmsle(void)
 	return has_feature(&svm) && !has_feature(&no_lmsle) ? EFER_LMSLE : 0;
 }
 
+/* SDM: "Enumeration of CPU Support for XSAVE Instructions and XSAVE-Supported Features". */
+static void read_xsave(struct x86_limits *limits)
+{
+	struct cpuid_result r = cpuid(0xd, 0);
+
+	limits->xcr0 = ((uint64_t)r.edx << 32 | r.eax) & ~XCR0_APX;
+	for (unsigned i = 2; i < X86_XSAVE_COMPONENTS; i++) {
+		if ((limits->xcr0 & BIT64(i)) != 0) {
+			r = cpuid(0xd, i);
+			limits->xsave_end[i] = r.eax + r.ebx;
+		}
+	}
+}
+
 void x86_limits_read(struct x86_limits *limits)
 {
-	struct cpuid_result xsave = cpuid(0xd, 0);
-
+	*limits = (struct x86_limits){ .maxphyaddr = 36 };
 	limits->cr4 = x86_cr4_allowed();
 	limits->efer = collect(efer_features, ARRAY_COUNT(efer_features)) | efer_lmsle();
-	limits->xcr0 = 0;
 	if ((limits->cr4 & CR4_OSXSAVE) != 0 && has_leaf(0xd))
-		limits->xcr0 = ((uint64_t)xsave.edx << 32 | xsave.eax) & ~XCR0_APX;
-	limits->maxphyaddr = 36;
+		read_xsave(limits);
 	if (has_leaf(0x80000008))
 		limits->maxphyaddr = (uint8_t)cpuid(0x80000008, 0).eax;
+	limits->canonical_bits = (limits->cr4 & CR4_LA57) != 0 ? 57 : 48;
 	limits->lam = (limits->cr4 & CR4_LAM_SUP) != 0;
 }

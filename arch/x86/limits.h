@@ -5,13 +5,18 @@
 
 #include "arch/x86/bits.h"
 
+#define X86_XSAVE_COMPONENTS 32u
+
 /* What a guest may set: without CR4.VMXE, CR4.FRED and EFER.SVME, which are not its own. */
 struct x86_limits {
 	uint64_t cr4;
 	uint64_t efer;
 	uint64_t xcr0; /* 0: no XSAVE; XCR0.APX is not in it */
+	uint32_t
+		xsave_end[X86_XSAVE_COMPONENTS]; /* of each component in a standard area; 0: none */
 	uint8_t maxphyaddr;
-	bool lam; /* CR3.LAM_U48 and LAM_U57 */
+	uint8_t canonical_bits; /* 48 or 57: what the CPU can, whatever CR4.LA57 says */
+	bool lam;		/* CR3.LAM_U48 and LAM_U57 */
 };
 
 /* Of the CPU that this runs on. */

@@ -1,5 +1,6 @@
 // sources: vmexit/guest_memory.c vmexit/decode.c core/regs.c core/events.c
-// sources: mm/gva_walk.c mm/gva_fetch.c mm/guest_copy.c mm/layout.c
+// sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c
+// sources: mm/guest_copy.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Accesses to guest memory and fetches of instructions as the guest itself would do them. */
 #include "tests/unit/guest_test.h"

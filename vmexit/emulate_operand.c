@@ -2,7 +2,9 @@
 #include "vmexit/emulate_operand.h"
 
 #include "core/events.h"
+#include "core/lock.h"
 #include "mm/guest_copy.h"
+#include "mm/page_track.h"
 #include "vmexit/decode_operands.h"
 #include "vmexit/emulate_alu.h"
 #include "vmexit/guest_segment.h"
@@ -64,8 +66,19 @@ static bool linear_address(struct emulation *em, enum segment_index segment, uin
 	return true;
 }
 
+/* Somebody wants to be told of what is written there, which the CPU's own write is stepped for. */
+static bool is_tracked(struct vcpu *vcpu, gpa_t gpa)
+{
+	bool is_closed;
+
+	lock_acquire(&vcpu->vm->lock);
+	is_closed = page_track_is_closed(&vcpu->vm->track, gpa);
+	lock_release(&vcpu->vm->lock);
+	return is_closed;
+}
+
 /* Each part is on the target or ordinary memory; a third thing is the CPU's affair. */
-static bool place(struct emulation *em, struct emulate_operand *operand)
+static bool place(struct emulation *em, unsigned access, struct emulate_operand *operand)
 {
 	const struct guest_span *span = &operand->span;
 
@@ -74,6 +87,8 @@ static bool place(struct emulation *em, struct emulate_operand *operand)
 		if (operand->on_target[i])
 			em->on_target = true;
 		else if (!guest_copy_is_ram(span->gpa[i], span->bytes[i]))
+			return emulate_native(em);
+		else if ((access & ACCESS_WRITE) != 0 && is_tracked(em->vcpu, span->gpa[i]))
 			return emulate_native(em);
 	}
 	return true;
@@ -90,7 +105,7 @@ bool operand_open(struct emulation *em, enum segment_index segment, uint64_t off
 		return false;
 	if (!guest_translate(em->vcpu, gva, bytes, access, &out->span, &fault))
 		return raise_guest_fault(em, segment, &fault);
-	return place(em, out);
+	return place(em, access, out);
 }
 
 bool operand_read(struct emulation *em, const struct emulate_operand *operand, void *to)

@@ -78,6 +78,17 @@ static const struct emulate_target target = {
 	.port_write = frame_port_write,
 };
 
+/* --- write tracking ------------------------------------------------------------------------- */
+
+static struct vm vm;
+static uint64_t tracked_frame;
+
+bool page_track_is_closed(const struct page_track *track, gpa_t gpa)
+{
+	assert_ptr_equal(track, &vm.track);
+	return tracked_frame != 0 && (gpa.v & ~(PAGE_BYTES - 1)) == tracked_frame;
+}
+
 /* --- the CPU -------------------------------------------------------------------------------- */
 
 static uint64_t debugctl;
@@ -99,6 +110,8 @@ static int set_up(void **state)
 	(void)state;
 	vendor = &ops;
 	memset(&vcpu, 0, sizeof(vcpu));
+	vcpu.vm = &vm;
+	tracked_frame = 0;
 	memset(memory, 0, MEMORY_BYTES);
 	memset(frame, 0, sizeof(frame));
 	reads = writes = port_reads = port_writes = 0;
@@ -637,6 +650,25 @@ static void what_is_left_to_the_cpu(void **state)
 	assert_int_equal(writes, 1);
 }
 
+/* A write that somebody wants to see is the CPU's, which is stepped then; reading is nobody's affair. */
+static void writes_to_tracked_frames(void **state)
+{
+	(void)state;
+	use_64bit();
+	tracked_frame = OTHER;
+	*gpr(REG_RSI) = TARGET;
+	*gpr(REG_RDI) = OTHER;
+	NATIVE("\xa5"); /* movsd */
+	*gpr(REG_RSI) = OTHER;
+	*gpr(REG_RDI) = TARGET;
+	DONE("\xa5");
+	tracked_frame = TARGET + PAGE_BYTES;
+	*gpr(REG_RBX) = EDGE - 2;
+	NATIVE("\x89\x03");
+	DONE("\x8b\x03");
+	assert_int_equal(writes, 1);
+}
+
 /* --- anything ------------------------------------------------------------------------------- */
 
 static uint64_t random_state = UINT64_C(0x9e3779b97f4a7c15);
@@ -733,6 +765,7 @@ int main(void)
 		TEST(page_faults),
 		TEST(locks),
 		TEST(what_is_left_to_the_cpu),
+		TEST(writes_to_tracked_frames),
 		TEST(all_or_nothing),
 	};
 

@@ -4,9 +4,7 @@
 #include "arch/x86/insn.h"
 #include "mm/guest_copy.h"
 #include "mm/layout.h"
-
-#define ENTRY_P	 BIT64(0)
-#define ENTRY_PS BIT64(7)
+#include "mm/page_entry.h"
 
 static uint64_t address_bits;
 static bool use_smap;

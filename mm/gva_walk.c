@@ -10,23 +10,12 @@
 
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
-
-#define ENTRY_P		 BIT64(0)
-#define ENTRY_A		 BIT64(5)
-#define ENTRY_D		 BIT64(6)
-#define ENTRY_PS	 BIT64(7)
-#define ENTRY_KEY	 BITS64(62, 59)
-#define NX_BIT		 63u
+#include "mm/page_entry.h"
 
 #define HUGE_PAGE_SHIFT	 30u
 #define LONG_MODE_LEVELS 4u
 
 #define PAGE_USER	 4u /* U/S among the four bits of a page */
-
-static bool is_user_access(unsigned access)
-{
-	return (access & (ACCESS_USER | ACCESS_IMPLICIT)) == ACCESS_USER;
-}
 
 /* Whether the format's table forbids this access to a page with these four bits. */
 static inline bool is_refused(const struct page_format *format, const struct paging_role *role,
@@ -85,7 +74,7 @@ static inline struct fast_walk fast_entries(const struct gva_window *window,
 
 static inline unsigned fast_page(struct fast_walk walk)
 {
-	return (unsigned)(walk.all & 7) | (unsigned)(~walk.any >> NX_BIT) << 3;
+	return (unsigned)(walk.all & 7) | (unsigned)(~walk.any >> ENTRY_NX_BIT) << 3;
 }
 
 /* Whether everything is as it mostly is: present, no reserved bit, allowed, accessed and dirty bits set. */
@@ -172,7 +161,7 @@ static bool key_forbids(const struct paging_role *role, const struct page_format
 	uint32_t values = page & PAGE_USER ? role->pkru : role->pkrs;
 	unsigned kind = access & (ACCESS_WRITE | ACCESS_FETCH);
 
-	if (is_user_access(access))
+	if (access_is_user(access))
 		kind |= ACCESS_USER;
 	kind |= page & PAGE_USER ? 8 : 0;
 	return values >> 2 * field_get(ENTRY_KEY, entry) & format->keys >> 2 * kind & 3;
@@ -205,7 +194,7 @@ static uint32_t error_code(const struct page_format *format, unsigned access, ui
 
 	if (access & ACCESS_WRITE)
 		code |= PFERR_WRITE;
-	if (is_user_access(access))
+	if (access_is_user(access))
 		code |= PFERR_USER;
 	if ((access & ACCESS_FETCH) && format->fetch_reported)
 		code |= PFERR_FETCH;

@@ -70,7 +70,7 @@ static bool translate_final(const struct ngpa_tables *tables, const struct gva_r
 				   .access = access & (ACCESS_WRITE | ACCESS_FETCH | ACCESS_PEEK),
 				   .linear_rights = first->rights };
 
-	if ((access & (ACCESS_USER | ACCESS_IMPLICIT)) == ACCESS_USER)
+	if (access_is_user(access))
 		how.access |= ACCESS_USER;
 	result->ngpa.v = first->gpa.v;
 	if (ngpa_walk(tables, result->ngpa, &how, &result->second))

@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "mm/page_format.h"
 
-#include "arch/x86/bits.h"
+#include "mm/page_entry.h"
 
-/* SDM: "4-Level Paging and 5-Level Paging"; NPT has the same layout. APM: "Nested Table Walk". */
-#define ENTRY_P		BIT64(0)
-#define ENTRY_RW	BIT64(1)
-#define ENTRY_US	BIT64(2)
-#define ENTRY_PWT	BIT64(3)
-#define ENTRY_PCD	BIT64(4)
-#define ENTRY_A		BIT64(5)
-#define ENTRY_D		BIT64(6)
-#define ENTRY_PS	BIT64(7)
-#define ENTRY_PAT_SMALL BIT64(7)
-#define ENTRY_PAT_LARGE BIT64(12)
-#define ENTRY_NX	BIT64(63)
-
-/* SDM: "The Extended Page Table Mechanism (EPT)", the tables of EPT entry formats. */
-#define EPT_R		BIT64(0)
-#define EPT_W		BIT64(1)
-#define EPT_X		BIT64(2) /* with MBEC: for supervisor-mode addresses */
-#define EPT_TYPE	BITS64(5, 3)
-#define EPT_IPAT	BIT64(6)
-#define EPT_LEAF	BIT64(7)
-#define EPT_X_USER	BIT64(10)
-#define EPT_KEPT	BIT64(11) /* ignored by the CPU: tells an entry without rights from an empty one */
+#define EPT_KEPT BIT64(11) /* ignored by the CPU: tells an entry without rights from an empty one */
 
 void page_format_init(struct page_format *format, enum page_format_kind kind, unsigned levels,
 		      unsigned max_leaf_level, unsigned maxphyaddr)

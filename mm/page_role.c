@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A set of pages, by their four bits (mm/page_format.h), is a mask of 16 bits. PAGES_R are the pages that have bit 0 of the
+ * A set of pages, by their four bits (mm/page_format.h), is a mask of 16 bits: PAGES_WRITE are those with bit 1 of the
  * number set, and so on; each line of a table of permissions is then a union of a few such sets.
  */
 #include "mm/page_role.h"
 
 #include "arch/x86/cr.h"
+#include "mm/page_entry.h"
 
 #define PAGES_READ	  0xaaaau /* EPT */
 #define PAGES_WRITE	  0xccccu
@@ -13,13 +14,6 @@
 #define PAGES_EXEC	  0xff00u /* not NX */
 #define PAGES_EPT_XS	  0xf0f0u /* EPT: execute; with MBEC by supervisors */
 #define PAGES_EPT_XU	  0xff00u /* EPT with MBEC: execute by users */
-
-#define ENTRY_P		  BIT64(0)
-#define ENTRY_A		  BIT64(5)
-#define ENTRY_D		  BIT64(6)
-#define ENTRY_PS	  BIT64(7)
-#define ENTRY_NX	  BIT64(63)
-#define NX_BIT		  63u
 
 #define PDPTE_RESERVED	  (BITS64(2, 1) | BITS64(8, 5) | ENTRY_NX)
 #define PDPTE_LEVEL	  2u
@@ -30,14 +24,7 @@
 #define LARGE32_HIGH_BITS 8u
 #define LARGE32_RESERVED  BIT64(21)
 
-#define EPT_A		  BIT64(8)
-#define EPT_D		  BIT64(9)
-#define EPT_XU_BIT	  10u
 #define EPT_TABLE_LOW	  BITS64(6, 3) /* reserved unless the entry maps a page */
-#define EPT_RW		  0x3u
-#define EPT_R		  0x1u
-#define EPT_W		  0x2u
-#define EPT_X		  0x4u
 
 /* Which bits of registers decide; they lie apart, so that one word holds those of all three. */
 #define ROLE_CR0	  (CR0_PG | CR0_WP)
@@ -69,7 +56,7 @@ static void set_geometry(struct page_format *format, unsigned levels, unsigned m
 	format->index_bits = 9;
 	format->entry_bytes = sizeof(uint64_t);
 	format->inverted = ENTRY_NX;
-	format->fourth = NX_BIT;
+	format->fourth = ENTRY_NX_BIT;
 	format->accessed = ENTRY_A;
 	format->dirty = ENTRY_D;
 }
@@ -138,16 +125,11 @@ static void set_layout(struct page_format *format, uint64_t cr4, uint64_t efer, 
 
 /* --- the guest's own tables ---------------------------------------------------------------------------- */
 
-static bool is_user_access(unsigned access)
-{
-	return (access & (ACCESS_USER | ACCESS_IMPLICIT)) == ACCESS_USER;
-}
-
 /* SDM: "Determination of Access Rights". */
 static uint32_t guest_refuses(const struct paging_role *role, unsigned access)
 {
 	bool overridden = (access & PAGE_ACCESS_AC) && !(access & ACCESS_IMPLICIT);
-	bool user = is_user_access(access);
+	bool user = access_is_user(access);
 	uint32_t refused = user ? ~PAGES_USER : 0;
 
 	if (access & ACCESS_FETCH)
@@ -162,7 +144,7 @@ static uint32_t guest_refuses(const struct paging_role *role, unsigned access)
 /* The bits of PKRU (user pages) or PKRS that count: access disable, write disable. SDM: "Protection Keys". */
 static unsigned key_bits(const struct paging_role *role, unsigned access, bool user_page)
 {
-	bool user = is_user_access(access);
+	bool user = access_is_user(access);
 
 	if ((access & ACCESS_FETCH) || !(role->cr4 & (user_page ? CR4_PKE : CR4_PKS)))
 		return 0;
@@ -232,7 +214,7 @@ static bool ept_is_bad(const struct ept_role *role, unsigned low, bool user_exec
 	unsigned type = low >> 3;
 	bool exec = (low & EPT_X) || (user_exec && role->mode_based_exec);
 
-	if ((low & EPT_RW) == EPT_W || (exec && !(low & EPT_R) && !role->exec_only))
+	if ((low & (EPT_R | EPT_W)) == EPT_W || (exec && !(low & EPT_R) && !role->exec_only))
 		return true;
 	return type == 2 || type == 3 || type == 7;
 }
@@ -252,9 +234,9 @@ static void make_ept(struct page_format *format, const struct ept_role *role)
 	format->exec_only = role->exec_only;
 	format->mode_based_exec = role->mode_based_exec;
 	if (!role->mode_based_exec)
-		format->present &= ~BIT64(EPT_XU_BIT);
+		format->present &= ~EPT_X_USER;
 	format->reach = BITS64(PAGE_SHIFT + 9 * role->levels - 1, 0);
-	format->fourth = EPT_XU_BIT;
+	format->fourth = EPT_X_USER_BIT;
 	format->index_bits = 9;
 	format->entry_bytes = sizeof(uint64_t);
 	format->accessed = role->accessed_dirty ? EPT_A : 0;
@@ -300,7 +282,7 @@ bool page_role_ept(struct page_format *format, const struct ept_role *role)
 /* CR0.WP of the host does not count. */
 static uint32_t npt_refuses(const struct npt_role *role, unsigned access)
 {
-	bool user = !role->gmet || is_user_access(access);
+	bool user = !role->gmet || access_is_user(access);
 	uint32_t refused = user ? ~PAGES_USER : 0;
 
 	if (access & ACCESS_FETCH)

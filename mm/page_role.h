@@ -18,6 +18,12 @@
 #define ACCESS_PEEK \
 	BIT32(4) /* no rights are checked, no accessed and dirty bits are set: for debugger and dumps */
 
+/* Whether it counts as a user's. */
+static inline bool access_is_user(unsigned access)
+{
+	return (access & (ACCESS_USER | ACCESS_IMPLICIT)) == ACCESS_USER;
+}
+
 /* What of the CPU's state decides how the tables of CR3 are read. */
 struct paging_role {
 	uint64_t cr0, cr3, cr4, efer;

@@ -35,9 +35,10 @@ struct vcpu {
 	struct cpu *cpu;
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
 	uint32_t index;
-	uint32_t apic_id;   /* initial one, CPUID leaf 1 or 0xb */
-	uint64_t apic_base; /* the guest's IA32_APIC_BASE */
-	bool apic_followed; /* mapping and protection agree with it */
+	uint32_t apic_id;	/* initial one, CPUID leaf 1 or 0xb */
+	uint64_t apic_base;	/* the guest's IA32_APIC_BASE */
+	bool apic_followed;	/* mapping and protection agree with it */
+	uint64_t apic_page_end; /* last byte of the page whose writes are trapped, 0 if none are */
 	enum activity activity;
 	_Atomic(uint32_t)
 		online; /* it runs the guest from now on: an NMI reaches us, not the firmware */

@@ -66,7 +66,7 @@ ALWAYS_INLINE struct gva_code fetch(uint64_t entry, bool la57, uint64_t gva)
 	return fetch_page(window, gva, 12, entry, all);
 }
 
-struct gva_code gva_fetch_code(uint64_t cr3, bool la57, gva_t gva)
+ALWAYS_INLINE struct gva_code fetch_open(uint64_t cr3, bool la57, gva_t gva)
 {
 	struct gva_code code;
 
@@ -78,4 +78,14 @@ struct gva_code gva_fetch_code(uint64_t cr3, bool la57, gva_t gva)
 	code = fetch(cr3, la57, gva.v);
 	clac();
 	return code;
+}
+
+struct gva_code gva_fetch_code(uint64_t cr3, bool la57, gva_t gva)
+{
+	return fetch_open(cr3, la57, gva);
+}
+
+uint64_t gva_fetch_word(uint64_t cr3, bool la57, gva_t gva)
+{
+	return fetch_open(cr3, la57, gva).low;
 }

@@ -25,6 +25,8 @@ void gva_fetch_init(unsigned maxphyaddr, bool use_smap);
  * RAM or has changed): walk instead.
  */
 struct gva_code gva_fetch_code(uint64_t cr3, bool la57, gva_t gva);
+/* The first 8 of them. */
+uint64_t gva_fetch_word(uint64_t cr3, bool la57, gva_t gva);
 
 /* The same for who wants them in memory. False: walk instead. */
 MUST_CHECK static inline bool gva_fetch(uint64_t cr3, unsigned levels, gva_t gva,

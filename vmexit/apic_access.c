@@ -12,14 +12,9 @@
 #include "vmexit/guest_memory.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/nested_fault.h"
+#include "vmexit/nmi.h"
 #include "vmexit/step.h"
 #include "vmexit/store_quick.h"
-
-bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa)
-{
-	return hv_caps.traps_apic && apic_mode(vcpu->apic_base) == APIC_XAPIC &&
-	       (gpa.v & ~(PAGE_BYTES - 1)) == (vcpu->apic_base & APIC_BASE_ADDRESS);
-}
 
 bool apic_was_page(struct vcpu *vcpu, gpa_t gpa)
 {
@@ -77,21 +72,7 @@ static bool simple_value(struct vcpu *vcpu, const struct store *store, uint32_t 
 	return false;
 }
 
-/* The usual store, in a few dozen instructions. */
-static bool quick_store(struct vcpu *vcpu, uint32_t *value)
-{
-	uint64_t words[GVA_FETCH_WORDS];
-	struct store_quick store;
-
-	if (!mode_is_64bit(vcpu) || !guest_fetch_words(vcpu, words) ||
-	    !store_quick_decode((const uint8_t *)words, INSN_MAX_BYTES, 8, &store))
-		return false;
-	vcpu->decoded_bytes = store.bytes;
-	*value = store.is_immediate ? store.immediate : (uint32_t)gpr_read_raw(vcpu, store.reg);
-	return true;
-}
-
-static bool other_store(struct vcpu *vcpu, uint32_t *value)
+static bool decode_write(struct vcpu *vcpu, uint32_t *value)
 {
 	struct insn insn;
 	struct store store;
@@ -107,12 +88,27 @@ enum exit_verdict apic_write_exit(struct vcpu *vcpu, gpa_t gpa)
 {
 	uint32_t offset = (uint32_t)(gpa.v & (PAGE_BYTES - 1)), value;
 
-	if ((offset & 0xf) == 0 && (quick_store(vcpu, &value) || other_store(vcpu, &value))) {
+	if ((offset & 0xf) == 0 && decode_write(vcpu, &value)) {
 		apic_register_write(vcpu, offset, value);
 		return VERDICT_NEXT_INSN;
 	}
 	step_begin(vcpu, STEP_APIC_WRITE, gpa);
 	return VERDICT_RESUME;
+}
+
+unsigned apic_write_quick(struct vcpu *vcpu, gpa_t gpa, struct gva_code code)
+{
+	struct store_quick store = store_quick_decode(code.low, code.high);
+	uint32_t offset = (uint32_t)(gpa.v & (PAGE_BYTES - 1));
+
+	if (UNLIKELY(store.bytes == 0 || (offset & 0xf) != 0 || store.reg == REG_RSP))
+		return 0;
+	nmi_after_exit(vcpu);
+	vcpu->exit_counts[EXIT_NESTED_PAGE_FAULT]++;
+	apic_register_write(vcpu, offset,
+			    store.is_immediate ? store.immediate
+					       : (uint32_t)regs_fixed_read(&vcpu->regs, store.reg));
+	return store.bytes;
 }
 
 static bool protect(struct vcpu *vcpu, uint64_t apic_base, unsigned rights)
@@ -154,6 +150,9 @@ bool apic_base_follow(struct vcpu *vcpu, uint64_t apic_base)
 		return false;
 	}
 	vcpu->apic_base = apic_base;
+	vcpu->apic_page_end = hv_caps.traps_apic && apic_mode(apic_base) == APIC_XAPIC
+				      ? (apic_base & APIC_BASE_ADDRESS) | (PAGE_BYTES - 1)
+				      : 0;
 	if (!vcpu->apic_followed && apic_mode(apic_base) == APIC_XAPIC) {
 		vcpu->apic_ldr = apic_read(vcpu->cpu->apic_page, APIC_LDR);
 		vcpu->apic_dfr = apic_read(vcpu->cpu->apic_page, APIC_DFR);

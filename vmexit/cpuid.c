@@ -81,23 +81,46 @@ static void fix_extended_leaf(uint32_t leaf, struct cpuid_result *r)
 	}
 }
 
-enum exit_verdict cpuid_exit(struct vcpu *vcpu)
+static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-	uint32_t leaf = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX);
-	uint32_t subleaf = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
-	struct cpuid_result r = cpuid(leaf, subleaf);
+	struct regs *regs = &vcpu->regs;
+	struct cpuid_result r = { .eax = (uint32_t)regs_fixed_read(regs, REG_RAX),
+				  .ebx = (uint32_t)regs_fixed_read(regs, REG_RBX),
+				  .ecx = (uint32_t)regs_fixed_read(regs, REG_RCX),
+				  .edx = (uint32_t)regs_fixed_read(regs, REG_RDX) };
 
 	if (leaf == 1)
 		fix_leaf1(vcpu, &r);
 	else if (leaf == 7)
 		fix_leaf7(vcpu, subleaf, &r);
-	else if (UNLIKELY(leaf >= 0x80000000))
+	else if (leaf >= 0x80000000)
 		fix_extended_leaf(leaf, &r);
-	else if (UNLIKELY((leaf & 0xffffff00) == LEAF_HYPERVISOR) && hv_caps.cpuid_named)
+	else if ((leaf & 0xffffff00) == LEAF_HYPERVISOR && hv_caps.cpuid_named)
 		name_leaf(leaf, &r);
-	regs_fixed_write(&vcpu->regs, REG_RAX, r.eax);
-	regs_fixed_write(&vcpu->regs, REG_RBX, r.ebx);
-	regs_fixed_write(&vcpu->regs, REG_RCX, r.ecx);
-	regs_fixed_write(&vcpu->regs, REG_RDX, r.edx);
-	return VERDICT_NEXT_INSN;
+	regs_fixed_write(regs, REG_RAX, r.eax);
+	regs_fixed_write(regs, REG_RBX, r.ebx);
+	regs_fixed_write(regs, REG_RCX, r.ecx);
+	regs_fixed_write(regs, REG_RDX, r.edx);
+}
+
+/* The leaves that fix_leaf() changes and, as this is on the hottest path, some more. */
+static inline bool may_need_fixing(uint32_t leaf)
+{
+	return (((BIT32(1) | BIT32(7)) >> (leaf % 32)) & 1) != 0 || leaf >= LEAF_HYPERVISOR;
+}
+
+void cpuid_execute(struct vcpu *vcpu)
+{
+	struct regs *regs = &vcpu->regs;
+	uint64_t rax = regs_fixed_read(regs, REG_RAX), rcx = regs_fixed_read(regs, REG_RCX);
+	uint32_t leaf = (uint32_t)rax, subleaf = (uint32_t)rcx;
+	uint64_t rbx, rdx;
+
+	cpuid_registers(&rax, &rbx, &rcx, &rdx);
+	regs_fixed_write(regs, REG_RAX, rax);
+	regs_fixed_write(regs, REG_RBX, rbx);
+	regs_fixed_write(regs, REG_RCX, rcx);
+	regs_fixed_write(regs, REG_RDX, rdx);
+	if (UNLIKELY(may_need_fixing(leaf)))
+		fix_leaf(vcpu, leaf, subleaf);
 }

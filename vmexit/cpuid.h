@@ -5,6 +5,13 @@
 
 #include "vmexit/exit.h"
 
-enum exit_verdict cpuid_exit(struct vcpu *vcpu);
+/* CPUID as the guest is to see it, from and to the registers. */
+void cpuid_execute(struct vcpu *vcpu);
+
+static inline enum exit_verdict cpuid_exit(struct vcpu *vcpu)
+{
+	cpuid_execute(vcpu);
+	return VERDICT_NEXT_INSN;
+}
 
 #endif

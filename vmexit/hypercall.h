@@ -19,4 +19,16 @@
 
 enum exit_verdict hypercall_exit(struct vcpu *vcpu);
 
+/* The quick way: whether it is HYPERCALL_PRESENCE, and its handler for a caller who has seen that, and CPL 0. */
+static inline bool hypercall_is_presence(const struct vcpu *vcpu)
+{
+	return regs_fixed_read(&vcpu->regs, REG_RAX) == HYPERCALL_PRESENCE;
+}
+
+static inline enum exit_verdict hypercall_presence_exit(struct vcpu *vcpu)
+{
+	regs_fixed_write(&vcpu->regs, REG_RAX, HYPERCALL_VERSION);
+	return VERDICT_NEXT_INSN;
+}
+
 #endif

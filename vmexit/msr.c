@@ -15,89 +15,124 @@
 #include "vmexit/memtype_change.h"
 
 /*
- * An entry counts where its capability is there; NULL: everywhere. A handler returns false for #GP; a NULL handler
- * means not trapped in that direction.
+ * An entry counts where its capability is there. A handler ends in give(), taken() or refuse(); a NULL handler means not
+ * trapped in that direction.
  */
 struct msr_entry {
 	uint32_t first, last;
 	const bool *where;
-	bool (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-	bool (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+	enum exit_verdict (*read)(struct vcpu *vcpu);
+	enum exit_verdict (*write)(struct vcpu *vcpu);
 };
 
-static bool read_absent(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+/* The operands: which MSR, and the value that WRMSR writes. */
+static inline uint32_t msr_index(const struct vcpu *vcpu)
 {
-	(void)vcpu, (void)msr, (void)value;
-	return false;
+	return (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
 }
 
-static bool write_absent(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static inline uint64_t msr_value(const struct vcpu *vcpu)
 {
-	(void)vcpu, (void)msr, (void)value;
-	return false;
+	return (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX) |
+	       regs_fixed_read(&vcpu->regs, REG_RDX) << 32;
+}
+
+static __attribute__((noinline)) enum exit_verdict refuse(struct vcpu *vcpu)
+{
+	events_raise_gp(vcpu, 0);
+	return VERDICT_RESUME;
+}
+
+/* The value that RDMSR reads. */
+static inline enum exit_verdict give(struct vcpu *vcpu, uint64_t value)
+{
+	regs_fixed_write(&vcpu->regs, REG_RAX, (uint32_t)value);
+	regs_fixed_write(&vcpu->regs, REG_RDX, value >> 32);
+	return VERDICT_NEXT_INSN;
+}
+
+/* What WRMSR comes to. */
+static inline enum exit_verdict taken(struct vcpu *vcpu, bool ok)
+{
+	return LIKELY(ok) ? VERDICT_NEXT_INSN : refuse(vcpu);
+}
+
+static enum exit_verdict read_absent(struct vcpu *vcpu)
+{
+	return refuse(vcpu);
+}
+
+static enum exit_verdict write_absent(struct vcpu *vcpu)
+{
+	return refuse(vcpu);
 }
 
 /* To the guest VMX is locked off by the firmware. */
-static bool read_feature_control(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static enum exit_verdict read_feature_control(struct vcpu *vcpu)
 {
-	(void)vcpu;
-	if (!rdmsr_safe(msr, value))
-		return false;
-	*value = (*value & ~UINT64_C(0x7e)) | FEATURE_CONTROL_LOCK;
-	return true;
+	uint64_t value;
+
+	if (!rdmsr_safe(MSR_FEATURE_CONTROL, &value))
+		return refuse(vcpu);
+	return give(vcpu, (value & ~UINT64_C(0x7e)) | FEATURE_CONTROL_LOCK);
 }
 
 /* Microcode is the firmware's business while we run: in non-root operation an update is not defined. */
-static bool write_microcode(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static enum exit_verdict write_microcode(struct vcpu *vcpu)
 {
-	(void)msr, (void)value;
 	log_debug("cpu %u: microcode update ignored", vcpu->index);
-	return true;
+	return VERDICT_NEXT_INSN;
 }
 
-static bool write_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static enum exit_verdict write_mtrr(struct vcpu *vcpu)
 {
-	uint64_t old;
+	uint32_t msr = msr_index(vcpu);
+	uint64_t value = msr_value(vcpu), old;
 
 	if (rdmsr_safe(msr, &old) && old == value)
-		return true;
+		return VERDICT_NEXT_INSN;
 	if (!wrmsr_safe(msr, value))
-		return false;
+		return refuse(vcpu);
 	memtype_mtrr_written(vcpu);
-	return true;
+	return VERDICT_NEXT_INSN;
 }
 
-static bool write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static __attribute__((noinline)) enum exit_verdict change_apic_base(struct vcpu *vcpu)
 {
-	uint64_t old = rdmsr(msr);
+	uint64_t value = msr_value(vcpu);
 	bool ok;
 
-	if (value == old)
-		return true;
 	/* Followed first: from the write on, kicks need the page where it is. */
 	if ((value & APIC_BASE_ADDRESS) >> hv_caps.maxphyaddr != 0 ||
 	    !apic_base_follow(vcpu, value))
-		return false;
-	ok = wrmsr_safe(msr, value);
-	HV_ASSERT(apic_base_follow(vcpu, rdmsr(msr)));
-	return ok;
+		return refuse(vcpu);
+	ok = wrmsr_safe(MSR_APIC_BASE, value);
+	HV_ASSERT(apic_base_follow(vcpu, rdmsr(MSR_APIC_BASE)));
+	return taken(vcpu, ok);
+}
+
+static enum exit_verdict write_apic_base(struct vcpu *vcpu)
+{
+	if (msr_value(vcpu) == rdmsr(MSR_APIC_BASE))
+		return VERDICT_NEXT_INSN;
+	return change_apic_base(vcpu);
 }
 
 /* SDM: "Interrupt Command Register (ICR) in x2APIC mode"; there is no delivery status. */
 #define X2APIC_ICR_RESERVED (BITS64(31, 20) | BITS64(17, 16) | BITS64(13, 12))
 
-static bool write_x2apic_icr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static enum exit_verdict write_x2apic_icr(struct vcpu *vcpu)
 {
+	uint64_t value = msr_value(vcpu);
+
 	if (apic_mode(vcpu->apic_base) != APIC_X2APIC || (value & X2APIC_ICR_RESERVED) != 0)
-		return false;
-	return !icr_write_trapped(vcpu, value) || wrmsr_safe(msr, value);
+		return refuse(vcpu);
+	return taken(vcpu, !icr_write_trapped(vcpu, value) || wrmsr_safe(MSR_X2APIC_ICR, value));
 }
 
-static bool read_efer(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static enum exit_verdict read_efer(struct vcpu *vcpu)
 {
-	(void)msr;
-	*value = efer_read(vcpu);
-	return true;
+	return give(vcpu, efer_read(vcpu));
 }
 
 #define EFER_MODE_BITS (EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME)
@@ -106,58 +141,68 @@ static bool read_efer(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
  * SVME does not exist for the guest. The bits without influence on the host's own mode are tried on the hardware, which
  * knows which of them it has. SDM, APM: "Extended Feature Enable Register (EFER)".
  */
-static bool write_efer(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static __attribute__((noinline)) enum exit_verdict change_efer(struct vcpu *vcpu)
 {
-	uint64_t old = efer_read(vcpu), host;
+	uint64_t value = msr_value(vcpu), old = efer_read(vcpu), host = rdmsr(MSR_EFER);
 
-	if (value == old)
-		return true;
-	host = rdmsr(msr);
 	if ((value & EFER_SVME) != 0)
-		return false;
+		return refuse(vcpu);
 	if (((value ^ old) & EFER_LME) != 0 && (cr0_read(vcpu) & CR0_PG) != 0)
-		return false;
-	if (!wrmsr_safe(msr, (host & EFER_MODE_BITS) | (value & ~EFER_MODE_BITS)))
-		return false;
+		return refuse(vcpu);
+	if (!wrmsr_safe(MSR_EFER, (host & EFER_MODE_BITS) | (value & ~EFER_MODE_BITS)))
+		return refuse(vcpu);
 	/* A bit that was ignored must not come into the control block. */
-	value = (value & EFER_MODE_BITS) | (rdmsr(msr) & ~EFER_MODE_BITS);
-	wrmsr(msr, host);
+	value = (value & EFER_MODE_BITS) | (rdmsr(MSR_EFER) & ~EFER_MODE_BITS);
+	wrmsr(MSR_EFER, host);
 	efer_write(vcpu, (value & ~EFER_LMA) | (old & EFER_LMA));
 	if (((value ^ old) & EFER_NXE) != 0)
 		vendor->flush_linear(vcpu);
-	return true;
+	return VERDICT_NEXT_INSN;
+}
+
+static enum exit_verdict write_efer(struct vcpu *vcpu)
+{
+	if (efer_read(vcpu) == msr_value(vcpu))
+		return VERDICT_NEXT_INSN;
+	return change_efer(vcpu);
 }
 
 /* To the guest SVM is locked off by the firmware. */
-static bool read_vm_cr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static enum exit_verdict read_vm_cr(struct vcpu *vcpu)
 {
-	(void)vcpu;
-	if (!rdmsr_safe(msr, value))
-		return false;
-	*value = (*value & ~VM_CR_R_INIT) | VM_CR_LOCK | VM_CR_SVMDIS;
-	return true;
+	uint64_t value;
+
+	if (!rdmsr_safe(MSR_VM_CR, &value))
+		return refuse(vcpu);
+	return give(vcpu, (value & ~VM_CR_R_INIT) | VM_CR_LOCK | VM_CR_SVMDIS);
 }
 
-static bool write_vm_cr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static enum exit_verdict write_vm_cr(struct vcpu *vcpu)
 {
-	(void)vcpu, (void)msr;
-	return (value & ~BITS64(4, 0)) == 0; /* locked: changes are ignored */
+	return taken(vcpu,
+		     (msr_value(vcpu) & ~BITS64(4, 0)) == 0); /* locked: changes are ignored */
 }
 
 /* Memory encryption would give each frame a second address, also the hidden ones. */
-static bool write_syscfg(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+static enum exit_verdict write_syscfg(struct vcpu *vcpu)
 {
-	(void)vcpu;
-	return (value & SYSCFG_MEMORY_ENCRYPTION) == 0 && wrmsr_safe(msr, value);
+	uint64_t value = msr_value(vcpu);
+
+	return taken(vcpu,
+		     (value & SYSCFG_MEMORY_ENCRYPTION) == 0 && wrmsr_safe(MSR_SYSCFG, value));
 }
 
 #define MSR_BIOS_UPDT_TRIG 0x79u
 #define MSR_PATCH_LOADER   0xc0010020u
 
+static const bool everywhere = true;
+
 /* Sorted by index: the only place that says what is trapped and why. */
 static const struct msr_entry table[] = {
+	/* nobody, as often as makes the number of entries the power of two that find() needs */
+	{ 0, 0, &everywhere, NULL, NULL },
 	/* the mode of the APIC decides how kicks are sent, and where its page is */
-	{ MSR_APIC_BASE, MSR_APIC_BASE, NULL, NULL, write_apic_base },
+	{ MSR_APIC_BASE, MSR_APIC_BASE, &everywhere, NULL, write_apic_base },
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, &hv_caps.hides_vmx, read_feature_control,
 	  write_absent },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, &hv_caps.hides_vmx, NULL, write_microcode },
@@ -180,18 +225,24 @@ static const struct msr_entry table[] = {
 	{ MSR_VM_HSAVE_PA, MSR_SVM_LOCK_KEY, &hv_caps.hides_svm, read_absent, write_absent },
 };
 
-/* From the end, where those are that a running system touches most. */
-static const struct msr_entry *find(uint32_t msr)
-{
-	const struct msr_entry *entry = &table[ARRAY_COUNT(table) - 1];
+_Static_assert(ARRAY_COUNT(table) == 16, "find() takes four steps");
 
-	while (msr < entry->first) {
-		if (entry-- == table)
-			return NULL;
-	}
-	if (msr > entry->last)
-		return NULL;
-	if (entry->where != NULL && !*entry->where)
+static inline const struct msr_entry *further(const struct msr_entry *entry, unsigned by,
+					      uint32_t msr)
+{
+	return entry[by].first <= msr ? entry + by : entry;
+}
+
+/* Four comparisons without a branch cost less than a search from whichever end. */
+static inline const struct msr_entry *find(uint32_t msr)
+{
+	const struct msr_entry *entry = table;
+
+	entry = further(entry, 8, msr);
+	entry = further(entry, 4, msr);
+	entry = further(entry, 2, msr);
+	entry = further(entry, 1, msr);
+	if (msr > entry->last || !*entry->where)
 		return NULL;
 	return entry;
 }
@@ -210,41 +261,36 @@ bool msr_traps_write(uint32_t msr)
 	return entry != NULL && entry->write != NULL;
 }
 
+/* Not ours: in the control structure, or on the hardware, whose word is the answer. */
+static __attribute__((noinline)) enum exit_verdict read_other(struct vcpu *vcpu)
+{
+	uint32_t msr = msr_index(vcpu);
+	uint64_t value = 0;
+
+	if (!vendor->msr_read(vcpu, msr, &value) && !rdmsr_safe(msr, &value))
+		return refuse(vcpu);
+	return give(vcpu, value);
+}
+
+static __attribute__((noinline)) enum exit_verdict write_other(struct vcpu *vcpu)
+{
+	uint32_t msr = msr_index(vcpu);
+	uint64_t value = msr_value(vcpu);
+
+	return taken(vcpu, vendor->msr_write(vcpu, msr, value) || wrmsr_safe(msr, value));
+}
+
 enum exit_verdict msr_read_exit(struct vcpu *vcpu)
 {
-	uint32_t msr = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
-	const struct msr_entry *entry = find(msr);
-	uint64_t value = 0;
-	bool ok;
+	const struct msr_entry *entry = find(msr_index(vcpu));
 
-	if (entry != NULL && entry->read != NULL)
-		ok = entry->read(vcpu, msr, &value);
-	else
-		ok = vendor->msr_read(vcpu, msr, &value) || rdmsr_safe(msr, &value);
-	if (!ok) {
-		events_raise_gp(vcpu, 0);
-		return VERDICT_RESUME;
-	}
-	regs_fixed_write(&vcpu->regs, REG_RAX, (uint32_t)value);
-	regs_fixed_write(&vcpu->regs, REG_RDX, value >> 32);
-	return VERDICT_NEXT_INSN;
+	return LIKELY(entry != NULL && entry->read != NULL) ? entry->read(vcpu) : read_other(vcpu);
 }
 
 enum exit_verdict msr_write_exit(struct vcpu *vcpu)
 {
-	uint32_t msr = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX);
-	uint64_t value = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX) |
-			 regs_fixed_read(&vcpu->regs, REG_RDX) << 32;
-	const struct msr_entry *entry = find(msr);
-	bool ok;
+	const struct msr_entry *entry = find(msr_index(vcpu));
 
-	if (entry != NULL && entry->write != NULL)
-		ok = entry->write(vcpu, msr, value);
-	else
-		ok = vendor->msr_write(vcpu, msr, value) || wrmsr_safe(msr, value);
-	if (!ok) {
-		events_raise_gp(vcpu, 0);
-		return VERDICT_RESUME;
-	}
-	return VERDICT_NEXT_INSN;
+	return LIKELY(entry != NULL && entry->write != NULL) ? entry->write(vcpu)
+							     : write_other(vcpu);
 }

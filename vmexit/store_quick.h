@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one kind of store that operating systems use for device registers, MOV of 32 bits to memory, in few
+ * The one kind of store that operating systems use for device registers, MOV of 32 bits to memory in 64-bit mode, in few
  * instructions: the xAPIC's EOI is on the hot path. Anything else is decode_insn()'s.
  */
 #ifndef VMEXIT_STORE_QUICK_H
@@ -9,14 +9,13 @@
 #include "arch/x86/bits.h"
 
 struct store_quick {
-	uint8_t bytes;	   /* length of the instruction */
-	bool is_immediate; /* MOV r/m32, imm32; else MOV r/m32, r32 */
+	uint8_t bytes;	   /* length of the instruction, at most 12; 0: it is not such a store */
 	uint8_t reg;	   /* GPR number */
+	bool is_immediate; /* MOV r/m32, imm32; else MOV r/m32, r32 */
 	uint32_t immediate;
 };
 
-/* `count` bytes at `bytes`; code_bytes 4 or 8 (16-bit code: false). False: not such a store, or it does not end here. */
-MUST_CHECK bool store_quick_decode(const uint8_t *bytes, unsigned count, unsigned code_bytes,
-				   struct store_quick *store);
+/* The instruction's first 16 bytes as two words of memory. */
+struct store_quick store_quick_decode(uint64_t low, uint64_t high);
 
 #endif

@@ -7,7 +7,16 @@ section .text
 
 global svm_enter
 
-; void svm_enter(gpr: rdi, vmcb: rsi, host_vmcb: rdx)
+QUICK_AGAIN	equ 0		; vmexit/quick.h
+
+; What is on the stack while the guest runs.
+SAVED_GPR	equ 0 * 8
+SAVED_VMCB	equ 1 * 8
+SAVED_HOST_VMCB	equ 2 * 8
+SAVED_AFTER	equ 3 * 8
+SAVED_BYTES	equ 5 * 8	; one more to align the stack
+
+; uint32_t svm_enter(gpr: rdi, vmcb: rsi, host_vmcb: rdx, after: rcx)
 align 16
 svm_enter:
 	push rbx
@@ -16,9 +25,14 @@ svm_enter:
 	push r13
 	push r14
 	push r15
-	push rdx
-	push rdi
-	mov rax, rsi
+	sub rsp, SAVED_BYTES
+	mov [rsp + SAVED_GPR], rdi
+	mov [rsp + SAVED_VMCB], rsi
+	mov [rsp + SAVED_HOST_VMCB], rdx
+	mov [rsp + SAVED_AFTER], rcx
+.again:
+	mov rdi, [rsp + SAVED_GPR]
+	mov rax, [rsp + SAVED_VMCB]
 	mov rcx, [rdi + 1 * 8]
 	mov rdx, [rdi + 2 * 8]
 	mov rbx, [rdi + 3 * 8]
@@ -36,7 +50,7 @@ svm_enter:
 	vmload
 	vmrun
 	vmsave
-	mov rax, [rsp]
+	mov rax, [rsp + SAVED_GPR]
 	mov [rax + 1 * 8], rcx
 	mov [rax + 2 * 8], rdx
 	mov [rax + 3 * 8], rbx
@@ -51,10 +65,14 @@ svm_enter:
 	mov [rax + 13 * 8], r13
 	mov [rax + 14 * 8], r14
 	mov [rax + 15 * 8], r15
-	pop rdi
-	pop rax
+	mov rdi, rax		; struct vcpu begins with the registers
 	; FS, GS and TR are still the guest's: C code and the IST need ours.
+	mov rax, [rsp + SAVED_HOST_VMCB]
 	vmload
+	call [rsp + SAVED_AFTER]
+	test eax, eax		; QUICK_AGAIN
+	jz .again
+	add rsp, SAVED_BYTES
 	pop r15
 	pop r14
 	pop r13

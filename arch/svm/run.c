@@ -14,14 +14,8 @@
 #include "vmexit/apic_access.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/nmi.h"
+#include "vmexit/quick.h"
 #include "vmexit/triple_fault.h"
-
-static inline void after_vmrun(struct vmcb *vmcb)
-{
-	vmcb->clean = hv_caps.vmcb_clean ? CLEAN_ALL : 0;
-	vmcb->tlb_control &= TLB_CONTROL_ALLOW_LARGER_RAP;
-	vmcb->event_injection = 0;
-}
 
 /* In wait-for-SIPI the CPU halts in a guest of our own, which the kick's NMI leaves atomically. */
 static void wait_for_sipi(struct vcpu *vcpu)
@@ -29,9 +23,10 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	struct svm_vcpu *svm = svm_of(vcpu);
 	uint64_t gpr[REG_GPR_COUNT] = { 0 };
 
-	svm_enter(gpr, svm->stub_vmcb_hpa, svm->host_vmcb_hpa);
+	(void)svm_enter(gpr, svm->stub_vmcb_hpa, svm->host_vmcb_hpa, svm_stub_exit);
 	nmi_after_exit(vcpu);
-	after_vmrun(svm->stub_vmcb);
+	svm->stub_vmcb->clean = svm->clean;
+	svm->stub_vmcb->tlb_control = TLB_CONTROL_NOTHING;
 	switch (svm->stub_vmcb->exit_code) {
 	case SVM_EXIT_NMI:
 	case SVM_EXIT_INIT:
@@ -45,11 +40,13 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	}
 }
 
-static inline void enter(struct vcpu *vcpu)
+/* What the stub says: an exit for the general way, or nothing but to enter again. */
+static inline enum quick_next enter(struct vcpu *vcpu)
 {
 	const struct svm_vcpu *svm = svm_of(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
 	struct regs *regs = &vcpu->regs;
+	enum quick_next next;
 
 	nmi_before_entry(vcpu);
 	while (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI)) {
@@ -65,15 +62,17 @@ static inline void enter(struct vcpu *vcpu)
 		svm_regs_store(vcpu);
 	regs->dirty = 0;
 	vmcb->rax = regs->gpr[REG_RAX];
-	svm_enter(regs->gpr, svm->vmcb_hpa, svm->host_vmcb_hpa);
-	after_vmrun(vmcb);
+	next = (enum quick_next)svm_enter(regs->gpr, svm->vmcb_hpa, svm->host_vmcb_hpa,
+					  vcpu->trial ? svm_trial_exit : svm_quick_exit);
+	if (next != QUICK_GENERAL)
+		return next;
 	/* Nearly every exit needs these. */
-	regs->gpr[REG_RAX] = vmcb->rax;
 	regs->rip = vmcb->rip;
 	regs->efer = vmcb->efer & ~EFER_SVME;
-	regs->available = (regs->available & ~REGS_LAZY) | REG_BIT(REG_RIP) | REG_BIT(REG_EFER);
+	regs->available |= REG_BIT(REG_RIP) | REG_BIT(REG_EFER);
 	if (UNLIKELY((vmcb->exit_int_info & EVENT_VALID) != 0))
 		svm_events_requeue(vcpu);
+	return next;
 }
 
 /* The trap of a single step is due after each instruction; RF covers one only. SDM: "Debug Exceptions". */
@@ -160,7 +159,8 @@ bool svm_run(struct vcpu *vcpu, struct failure *failure)
 	if (!vcpu->trial)
 		HV_ASSERT(apic_base_follow(vcpu, vcpu->apic_base));
 	for (;;) {
-		enter(vcpu);
+		if (enter(vcpu) != QUICK_GENERAL)
+			continue;
 		svm_exit_decode(vcpu, &exit);
 		if (UNLIKELY(vcpu->trial))
 			return end_trial(vcpu, &exit, failure);

@@ -130,6 +130,7 @@ void svm_vcpu_init(struct vcpu *vcpu)
 	dr6_write(vcpu, read_dr6());
 	vmcb->debugctl = 0;
 	vmcb->clean = 0;
+	svm->clean = hv_caps.vmcb_clean ? CLEAN_ALL : 0;
 	/* No control register is trapped. */
 	vcpu->regs.cr0_guest_owned = vcpu->regs.cr4_guest_owned = ~UINT64_C(0);
 	svm_set_intercepts(vcpu);

@@ -15,6 +15,7 @@ struct svm_vcpu {
 	struct vmcb *stub_vmcb; /* the halt loop that waits for a SIPI */
 	void *host_save_area;	/* VM_HSAVE_PA, this CPU's alone */
 	hpa_t vmcb_hpa, host_vmcb_hpa, stub_vmcb_hpa;
+	uint32_t clean;	    /* the clean bits after an exit: all, or none where the CPU has none */
 	bool nmi_blocked;   /* where the VMCB has no place for it: until an IRET */
 	bool step;	    /* a single step is under way */
 	bool step_guest_tf; /* the guest's own TF meanwhile */
@@ -76,8 +77,17 @@ bool svm_run(struct vcpu *vcpu, struct failure *failure);
 /* dump.c */
 void svm_dump(struct vcpu *vcpu);
 
-/* entry.asm: loads the GPRs, runs the guest, stores them. The first argument points to struct regs.gpr. */
-void svm_enter(uint64_t *gpr, hpa_t vmcb, hpa_t host_vmcb);
+/* quick.c: what `after` below can be. For the guest: handle the exit if that is quickly done. */
+uint32_t svm_quick_exit(struct vcpu *vcpu);
+/* The same, for an exit that the caller of svm_enter() wants to see whatever it is; and for one from the stub. */
+uint32_t svm_trial_exit(struct vcpu *vcpu);
+uint32_t svm_stub_exit(struct vcpu *vcpu);
+
+/*
+ * entry.asm: loads the GPRs, runs the guest, stores them, and calls `after`; again and again while that returns
+ * QUICK_AGAIN, else returns the same. `gpr` is struct regs.gpr of the vCPU, at whose address it is.
+ */
+uint32_t svm_enter(uint64_t *gpr, hpa_t vmcb, hpa_t host_vmcb, uint32_t (*after)(struct vcpu *));
 
 static inline void svm_stgi(void)
 {

@@ -22,32 +22,20 @@ GPR_RDI		equ 7 * 8
 
 VMCS_HOST_RSP	equ 0x6c14
 
-ENTRY_EXITED		equ 0
-ENTRY_FAIL_INVALID	equ 1
-ENTRY_FAIL_VALID	equ 2
-ENTRY_ABORTED		equ 3
+QUICK_AGAIN		equ 0	; vmexit/quick.h
+ENTRY_FAIL_INVALID	equ 3
+ENTRY_FAIL_VALID	equ 4
+ENTRY_ABORTED		equ 5
 
-section .text
+; What is on the stack while the guest runs, from HOST_RSP on.
+SAVED_GPR		equ 0 * 8
+SAVED_NMI_COUNT		equ 1 * 8
+SAVED_NMI_SEEN		equ 2 * 8
+SAVED_AFTER		equ 3 * 8
+SAVED_BYTES		equ 4 * 8
 
-; uint32_t vmx_enter(uint64_t *gpr, bool launched, const uint64_t *nmi_count, uint64_t nmi_seen,
-;		     uint64_t *host_rsp)
-align 16
-vmx_enter:
-	push rbx
-	push rbp
-	push r12
-	push r13
-	push r14
-	push r15
-	push rdi		; what the exit finds at HOST_RSP
-	cmp rsp, [r8]
-	jne vmx_store_rsp
-
-	; From here on an NMI goes to the abort label.
-vmx_entry_window_start:
-	cmp [rdx], rcx
-	jne vmx_entry_window_abort
-	test sil, sil		; MOV leaves the flag alone
+; RDI last, as it points there.
+%macro LOAD_GPRS 0
 	mov rax, [rdi + GPR_RAX]
 	mov rcx, [rdi + GPR_RCX]
 	mov rdx, [rdi + GPR_RDX]
@@ -63,24 +51,55 @@ vmx_entry_window_start:
 	mov r14, [rdi + 14 * 8]
 	mov r15, [rdi + 15 * 8]
 	mov rdi, [rdi + GPR_RDI]
+%endmacro
+
+section .text
+
+; uint32_t vmx_enter(uint64_t *gpr, bool launched, const uint64_t *nmi_count, uint64_t nmi_seen,
+;		     uint64_t *host_rsp, uint32_t (*after)(struct vcpu *))
+align 16
+vmx_enter:
+	push rbx
+	push rbp
+	push r12
+	push r13
+	push r14
+	push r15
+	push r9
+	push rcx
+	push rdx
+	push rdi
+	cmp rsp, [r8]
+	jne vmx_store_rsp
+vmx_rsp_stored:
+	test sil, sil
 	jz vmx_launch
+
+	; From here on an NMI goes to the abort label.
+vmx_entry_window_start:
+	cmp [rdx], rcx
+	jne vmx_entry_window_abort
+	LOAD_GPRS
 	vmresume
 	jmp short vmx_failed
 vmx_launch:
+	cmp [rdx], rcx
+	jne vmx_entry_window_abort
+	LOAD_GPRS
 	vmlaunch
 vmx_entry_window_end:
 vmx_failed:
 	mov eax, ENTRY_FAIL_INVALID
 	jc vmx_exit_point.return
 	mov eax, ENTRY_FAIL_VALID
-	jmp short vmx_exit_point.return
+	jmp vmx_exit_point.return
 
 vmx_store_rsp:
 	mov [r8], rsp
 	mov eax, VMCS_HOST_RSP
 	vmwrite rax, rsp
 	jna vmx_failed		; CF or ZF
-	jmp short vmx_entry_window_start
+	jmp vmx_rsp_stored
 
 vmx_entry_window_abort:
 	mov eax, ENTRY_ABORTED
@@ -89,7 +108,7 @@ vmx_entry_window_abort:
 align 16
 vmx_exit_point:
 	push rdi
-	mov rdi, [rsp + 8]
+	mov rdi, [rsp + 8 + SAVED_GPR]
 	mov [rdi + GPR_RAX], rax
 	mov [rdi + GPR_RCX], rcx
 	mov [rdi + GPR_RDX], rdx
@@ -105,9 +124,14 @@ vmx_exit_point:
 	mov [rdi + 13 * 8], r13
 	mov [rdi + 14 * 8], r14
 	mov [rdi + 15 * 8], r15
-	xor eax, eax		; ENTRY_EXITED
+	call [rsp + SAVED_AFTER]
+	mov rdi, [rsp + SAVED_GPR]
+	mov rdx, [rsp + SAVED_NMI_COUNT]
+	mov rcx, [rsp + SAVED_NMI_SEEN]
+	test eax, eax		; QUICK_AGAIN
+	jz vmx_entry_window_start
 .return:
-	add rsp, 8
+	add rsp, SAVED_BYTES
 	pop r15
 	pop r14
 	pop r13

@@ -6,7 +6,7 @@
 #include "arch/vmx/entry.h"
 #include "arch/vmx/events.h"
 #include "arch/vmx/exit.h"
-#include "arch/vmx/exit_decode.h"
+#include "arch/vmx/quick.h"
 #include "arch/vmx/regs.h"
 #include "arch/vmx/setup.h"
 #include "arch/vmx/state.h"
@@ -35,19 +35,21 @@ static inline enum vmx_entry_result enter(struct vcpu *vcpu, uint64_t seen)
 
 	vmx_regs_store(vcpu);
 	vmx_events_prepare(vcpu);
+	/* The first one is to be seen here: then it can be said that VMRESUME is next. */
 	result = vmx_enter(vcpu->regs.gpr, vmx->launched, &vcpu->cpu->nmi_count, seen,
-			   &vmx->host_rsp);
-	regs_forget_lazy(&vcpu->regs);
-	if (UNLIKELY(result != VMX_ENTRY_EXITED))
+			   &vmx->host_rsp,
+			   vcpu->trial || !vmx->launched ? vmx_trial_exit : vmx_quick_exit);
+	if (UNLIKELY(result > VMX_ENTRY_EXITED)) {
+		regs_forget_lazy(&vcpu->regs);
 		vmx_events_cancel(vcpu);
-	vmx->injected.valid = false;
+	}
 	return (enum vmx_entry_result)result;
 }
 
-/* An entry that did not happen. False: it may be tried again. */
-__attribute__((noinline)) static bool explain(enum vmx_entry_result result, struct exit_info *exit)
+/* No exit to be handled: the entry may not even have happened. False: it may be tried again. */
+static bool explain(enum vmx_entry_result result, struct exit_info *exit)
 {
-	if (result == VMX_ENTRY_ABORTED)
+	if (result == VMX_ENTRY_ABORTED || result == VMX_ENTRY_HANDLED)
 		return false;
 	*exit = (struct exit_info){ .kind = EXIT_ENTRY_FAILED };
 	if (result == VMX_ENTRY_FAIL_VALID)

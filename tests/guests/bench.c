@@ -4,6 +4,7 @@
  *
  *   bench.efi                      each probe bare: "BENCH: cpuid 1000 2003 3003"
  *   bench.efi hosted [N [PROBE]]   under Solovisor: the hypercall, too; N times, only that one
+ *   bench.efi x2apic               only the APIC's registers in x2APIC mode, which it leaves on
  *   bench.efi start \path words    "BENCH: start \path tsc=N", then what that program took
  *
  * A probe is a loop that is run twice: with everything but the instruction in question, and with
@@ -19,12 +20,17 @@ enum { ITERATIONS = 1000, RUNS = 3, LINE_CHARS = 256, LOG_EXITS = 400 };
 
 enum { MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_PAT = 0x277 };
 enum { MSR_MTRR_DEF_TYPE = 0x2ff };
+enum { MSR_X2APIC_TPR = 0x808, MSR_X2APIC_EOI = 0x80b, MSR_X2APIC_ICR = 0x830 };
 enum { APIC_BASE_X2APIC = 1 << 10 };
+enum { CPUID_X2APIC = 1 << 21, CPUID_XSAVE = 1 << 26 }; /* leaf 1, ECX */
+enum { CR4_OSXSAVE = 1 << 18 };
 
 #define MSR_EFER	   0xc0000080u
 #define APIC_PAGE	   0xfee00000u
 #define PCI_HOST_BRIDGE	   0x80000000u
 #define HYPERCALL_PRESENCE 0x534f4c4f56495352u
+/* A fixed interrupt, edge, asserted, to a CPU that is not there. */
+#define ICR_TO_NOBODY	   0xfffe000040feu
 
 /* A loop over `body`, which finds two arguments in RSI and RDI and may change RAX to RDX. */
 #define LOOP(name, body)                                                    \
@@ -60,6 +66,7 @@ PROBE(rdmsr, LOAD_MSR, "rdmsr")
 PROBE(wrmsr, LOAD_VALUE, "wrmsr")
 PROBE(vmcall, "mov %%rsi, %%rax", "vmcall")
 PROBE(vmmcall, "mov %%rsi, %%rax", "vmmcall")
+PROBE(xsetbv, LOAD_VALUE, "xsetbv")
 PROBE(in, "mov %%esi, %%edx", "in %%dx, %%al")
 PROBE(out, "mov %%esi, %%edx\n\txor %%eax, %%eax", "out %%al, %%dx")
 PROBE(pci, "mov $0xcf8, %%edx\n\tmov %%esi, %%eax",
@@ -93,6 +100,14 @@ static BOOLEAN is_intel(void)
 
 	asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
 	return b == 0x756e6547;
+}
+
+static uint32_t feature_bits(void)
+{
+	uint32_t a = 1, b, c = 0, d;
+
+	asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return c;
 }
 
 static uint64_t least(uint64_t (*loop)(uint64_t, uint64_t), uint64_t a, uint64_t b)
@@ -151,6 +166,37 @@ static void measure_apic(void)
 	MEASURE(L"xapic-tpr", store, APIC_PAGE + 0x80, *(volatile uint32_t *)(APIC_PAGE + 0x80ul));
 }
 
+/* The value that is there already. */
+static void measure_xsetbv(void)
+{
+	uint64_t cr4;
+	uint32_t low, high;
+
+	if (!(feature_bits() & CPUID_XSAVE))
+		return;
+	asm volatile("mov %%cr4, %0" : "=r"(cr4));
+	asm volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_OSXSAVE) : "memory");
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	MEASURE(L"xsetbv", xsetbv, 0, (uint64_t)high << 32 | low);
+	asm volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+}
+
+static void measure_x2apic(void)
+{
+	const uint64_t base = read_msr(MSR_APIC_BASE) | APIC_BASE_X2APIC;
+
+	if (feature_bits() & CPUID_X2APIC) {
+		asm volatile("wrmsr"
+			     :
+			     : "c"(MSR_APIC_BASE), "a"((uint32_t)base), "d"((uint32_t)(base >> 32))
+			     : "memory");
+		MEASURE(L"x2apic-eoi", wrmsr, MSR_X2APIC_EOI, 0);
+		MEASURE(L"x2apic-tpr", wrmsr, MSR_X2APIC_TPR, read_msr(MSR_X2APIC_TPR));
+		MEASURE(L"x2apic-icr", wrmsr, MSR_X2APIC_ICR, ICR_TO_NOBODY);
+	}
+	Print(L"BENCH: end\n");
+}
+
 static void measure_all(BOOLEAN hosted)
 {
 	const BOOLEAN intel = is_intel();
@@ -166,6 +212,7 @@ static void measure_all(BOOLEAN hosted)
 		MEASURE(L"hypercall", vmcall, HYPERCALL_PRESENCE, 0);
 	else if (hosted)
 		MEASURE(L"hypercall", vmmcall, HYPERCALL_PRESENCE, 0);
+	measure_xsetbv();
 	MEASURE(L"in", in, 0x61, 0);
 	MEASURE(L"out", out, 0x80, 0);
 	MEASURE(L"pci-read", pci, PCI_HOST_BRIDGE, 0);
@@ -239,6 +286,10 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	words = loaded->LoadOptionsSize ? next_word(loaded->LoadOptions) : (CHAR16 *)(UINTN)L"";
 	if (!StrnCmp(words, (CHAR16 *)(UINTN)L"start ", 6))
 		return start_program(image, loaded->DeviceHandle, next_word(words));
+	if (!StrnCmp(words, (CHAR16 *)(UINTN)L"x2apic", 6)) {
+		measure_x2apic();
+		return EFI_SUCCESS;
+	}
 	hosted = !StrnCmp(words, (CHAR16 *)(UINTN)L"hosted", 6);
 	words = next_word(words);
 	if (*words) {

@@ -29,6 +29,13 @@ from emulator import (BUILD, KERNEL_CLOUD, RUN, SOLOVISOR, TOP, Bochs, Esp,  # n
 MACHINES = ("qemu", "svm", "vtx")
 TITLES = {"qemu": "AMD-V (QEMU, no NRIP save)", "svm": "AMD-V with NRIP save (Bochs)",
           "vtx": "VT-x (Bochs)"}
+# Why one machine's budgets are above another's.
+REASONS = {
+    "qemu": "without NRIP save some 60 of each trapped instruction are the look at its bytes, by the\n"
+            "guest's page tables; with NRIP save (see \"svm\") they are not there",
+    "svm": "a write to the xAPIC page is looked at with NRIP save, too: 60 for its bytes, 35 for\n"
+           "decoding, 30 for the register",
+}
 LOADER_BUDGET = 10_000_000
 BOOT_BUDGET = 0.003
 

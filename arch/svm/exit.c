@@ -110,26 +110,6 @@ static const uint8_t system_insn[EXIT_KIND_COUNT] = {
 	[EXIT_INVD] = SYSTEM_INVD,   [EXIT_HYPERCALL] = SYSTEM_VMMCALL,
 };
 
-/* In 64-bit mode, and first without prefixes, as nearly all are. */
-static unsigned quick_bytes(struct vcpu *vcpu, enum exit_kind kind)
-{
-	/* The second byte after 0F. */
-	static const uint8_t opcode[EXIT_KIND_COUNT] = {
-		[EXIT_CPUID] = 0xa2, [EXIT_RDMSR] = 0x32, [EXIT_WRMSR] = 0x30, [EXIT_INVD] = 0x08
-	};
-	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
-	uint64_t words[GVA_FETCH_WORDS];
-
-	if ((vmcb->efer & EFER_LMA) == 0 || (vmcb->cs.attributes & (SEGMENT_L >> 4)) == 0)
-		return 0;
-	if (!gva_fetch(vmcb->cr3, (vmcb->cr4 & CR4_LA57) != 0 ? 5 : 4, (gva_t){ vmcb->rip }, words))
-		return 0;
-	if (LIKELY((words[0] & 0xffff) == (0x0fu | (unsigned)opcode[kind] << 8)))
-		return 2;
-	return decode_system_length((const uint8_t *)words, INSN_MAX_BYTES, 8,
-				    (enum system_insn)system_insn[kind]);
-}
-
 /*
  * The length without prefixes, for code that cannot be read, as it executes from a ROM, or is no longer there: another
  * CPU has changed it since.
@@ -137,7 +117,7 @@ static unsigned quick_bytes(struct vcpu *vcpu, enum exit_kind kind)
 #define PLAIN_SYSTEM_BYTES  2u
 #define PLAIN_VMMCALL_BYTES 3u
 
-static unsigned slow_bytes(struct vcpu *vcpu, enum exit_kind kind)
+static unsigned looked_up_bytes(struct vcpu *vcpu, enum exit_kind kind)
 {
 	unsigned bytes;
 
@@ -150,14 +130,9 @@ static unsigned slow_bytes(struct vcpu *vcpu, enum exit_kind kind)
 
 unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)
 {
-	unsigned bytes;
-
 	if (vcpu->decoded_bytes != 0)
 		return vcpu->decoded_bytes;
 	if (hv_caps.nrip_save)
 		return (unsigned)(svm_of(vcpu)->vmcb->next_rip - rip_read(vcpu));
-	bytes = quick_bytes(vcpu, exit->kind);
-	if (LIKELY(bytes != 0))
-		return bytes;
-	return slow_bytes(vcpu, exit->kind);
+	return looked_up_bytes(vcpu, exit->kind);
 }

@@ -21,6 +21,7 @@ enum vector_size {
 	S_R,	/* a general register: the same, but W counts in 64-bit mode only */
 	S_VW,	/* V with W, else V / 2 */
 	S_DUP,	/* 8 of 16, else V */
+	S_KEY,	/* a handle of Key Locker: 48 or 64 */
 	S_MASK, /* 8 or 2, behind 66 4 or 1: KMOV */
 };
 
@@ -150,6 +151,7 @@ static const struct vector_rule rules_0f38[] = {
 	{ 0x5b, 0x5b, E, P66, S_32, 0 },		{ 0x62, 0x62, E, P66, S_V, ELEMENT | HALF },
 	{ 0x63, 0x63, E, P66, S_V, STORE | ELEMENT | HALF },
 	{ 0x64, 0x67, E, P66, S_V, 0 },			{ 0x68, 0x68, E, F2, S_V, 0 },
+	{ 0x6e, 0x6f, VE, NP | P66, S_0, TILE | BYTES },
 	{ 0x70, 0x73, E, P66, S_V, 0 },			{ 0x72, 0x72, VE, F3 | F2, S_V, 0 },
 	{ 0x74, 0x74, E, NP | F3 | F2, S_V, HALF },	{ 0x75, 0x77, E, P66, S_V, 0 },
 	{ 0x78, 0x78, VE, P66, S_1, 0 },		{ 0x79, 0x79, VE, P66, S_2, 0 },
@@ -178,7 +180,8 @@ static const struct vector_rule rules_0f38[] = {
 	{ 0xcc, 0xcc, E, P66, S_V, 0 },			{ 0xcd, 0xcd, E, P66, S_W, 0 },
 	{ 0xcf, 0xcf, LVE, P66, S_V, 0 },		{ 0xd2, 0xd3, VE, NP | P66 | F3, S_V, 0 },
 	{ 0xda, 0xda, VE, ANY, S_V, 0 },		{ 0xdb, 0xdb, LV, P66, S_V, 0 },
-	{ 0xdc, 0xdf, LVE, P66, S_V, 0 },		{ 0xe0, 0xef, VE, P66, S_R, MODIFY | BYTES },
+	{ 0xdc, 0xdf, LVE, P66, S_V, 0 },		{ 0xd8, 0xd8, L, F3, S_KEY, 0 },
+	{ 0xdc, 0xdf, L, F3, S_KEY, 0 },		{ 0xe0, 0xef, VE, P66, S_R, MODIFY | BYTES },
 	{ 0xf2, 0xf3, VE, NP, S_R, BYTES },		{ 0xf5, 0xf5, VE, NP | F3 | F2, S_R, BYTES },
 	{ 0xf6, 0xf6, VE, F2, S_R, BYTES },		{ 0xf7, 0xf7, VE, ANY, S_R, BYTES },
 };
@@ -248,7 +251,7 @@ static const struct vector_rule rules_map5[] = {
 	{ 0x78, 0x7b, E, P66, S_V4, HALF },		{ 0x78, 0x79, E, F3, S_2, 0 },
 	{ 0x7a, 0x7a, E, F2, S_V, 0 },			{ 0x7b, 0x7b, E, F3, S_R, 0 },
 	{ 0x7c, 0x7c, E, NP | P66, S_V, HALF },		{ 0x7d, 0x7d, E, ANY, S_V, HALF },
-	{ 0x7e, 0x7e, E, P66 | F3, S_2, STORE },
+	{ 0x7e, 0x7e, E, P66 | F3, S_2, STORE },		{ 0xf8, 0xf9, VE, NP | P66, S_0, TILE | BYTES },
 };
 
 static const struct vector_rule rules_map6[] = {
@@ -364,6 +367,8 @@ static unsigned operand_bytes(const struct insn *insn, enum vector_size size)
 		return insn->w && insn->code_bytes == 8 ? 8 : 4;
 	case S_VW:
 		return insn->w ? vector_bytes : vector_bytes / 2;
+	case S_KEY:
+		return ((insn->opcode == 0xd8 ? insn->reg : insn->opcode) & 2) != 0 ? 64 : 48;
 	case S_MASK:
 		return (insn->simd == INSN_SIMD_66 ? 1u : 2u) << (insn->w ? 2 : 0);
 	default:

@@ -93,9 +93,24 @@ static bool push2(const struct sample *sample)
 	       (sample->insn.opcode == 0x8f || sample->insn.opcode == 0xff);
 }
 
+static bool xop_registers(const struct sample *sample)
+{
+	return sample->insn.encoding == INSN_XOP && sample->code_bytes != 8;
+}
+
+static bool lwp(const struct sample *sample)
+{
+	return sample->insn.encoding == INSN_XOP && sample->insn.opcode == 0x12;
+}
+
+static bool evex_prefix(const struct sample *sample)
+{
+	return sample->insn.encoding == INSN_EVEX && sample->insn.simd != INSN_SIMD_66;
+}
+
 static bool is_3dnow(const struct sample *sample)
 {
-	return sample->insn.encoding == INSN_LEGACY && sample->insn.map == INSN_MAP_0F &&
+	return sample->insn.encoding <= INSN_REX2 && sample->insn.map == INSN_MAP_0F &&
 	       sample->insn.opcode == 0x0f;
 }
 
@@ -132,8 +147,14 @@ const struct difference binutils_differences[] = {
 	  "it prints it alone; SDM \"REX Prefixes\": ignored there", stray_rex },
 	{ LENGTH, "FWAIT joined with an x87 instruction",
 	  "an instruction of its own; SDM \"FSTENV\"", fwait },
+	{ ONLY_THEY_KNOW, "MPX", "gone from new CPUs; left to the CPU", facts_is_mpx },
+	{ ONLY_THEY_KNOW, "LWP", "writes a buffer of its own; left to the CPU", lwp },
+	{ ONLY_THEY_KNOW, "EVEX with a SIMD prefix that selects nothing",
+	  "SDM \"VRSQRT14PS\", \"VPSHLD\", \"VMOVD\": only 66", evex_prefix },
 	{ ADDRESS, "NOTRACK hides a second segment override",
 	  "SDM \"Instruction Prefixes\": one of the group; FS for us", notrack },
+	{ ADDRESS, "XOP.R, X and B outside 64-bit mode",
+	  "APM \"XOP\": must be set there; it prints R8-R15", xop_registers },
 	{ SIZE, "far pointers with REX.W",
 	  "SDM \"LSS\", \"CALL\", \"JMP\": m16:64; it prints m16:32", wide_far_pointer },
 	{ SIZE, "MOVSXD with REX.W and 66", "SDM \"MOVSXD\": REX.W makes it r64, r/m32", movsxd },

@@ -53,10 +53,13 @@ static bool rounding(const struct sample *sample)
 	       sample->said.length == sample->insn.bytes + 1;
 }
 
-static bool evex_rip(const struct sample *sample)
+static bool evex_with_b(const struct sample *sample)
 {
-	return sample->insn.encoding == INSN_EVEX && sample->insn.memory.rip_relative &&
-	       sample->said.length + 4 == sample->insn.bytes;
+	bool has_sib = (sample->insn.rm & 7) == 4 && sample->said.length + 1 == sample->insn.bytes;
+	bool is_rip =
+		sample->insn.memory.rip_relative && sample->said.length + 4 == sample->insn.bytes;
+
+	return sample->insn.encoding == INSN_EVEX && (has_sib || is_rip);
 }
 
 static bool sse4a(const struct sample *sample)
@@ -97,7 +100,8 @@ static bool evex_row(const struct sample *sample)
 	const struct said_operand *said = &sample->said.operands[0];
 
 	return sample->insn.encoding == INSN_EVEX && sample->said.count != 0 &&
-	       (said->vector_index || sample->insn.mod == 1);
+	       (said->vector_index || sample->insn.mod == 1 ||
+		sample->operands.memory.memory.index_kind == INSN_INDEX_VECTOR);
 }
 
 /* --- sizes ----------------------------------------------------------------------------------- */
@@ -107,6 +111,11 @@ static bool overlooks_prefix(const struct sample *sample)
 	return facts_prefix_is_apart(sample) ||
 	       (sample->code_bytes == 2 && sample->insn.simd != INSN_SIMD_NONE) ||
 	       (sample->insn.w && sample->insn.address_bytes == 4);
+}
+
+static bool reserved_length(const struct sample *sample)
+{
+	return sample->insn.encoding == INSN_EVEX && sample->insn.vector_bytes == 0;
 }
 
 static bool is_group15(const struct sample *sample)
@@ -204,6 +213,14 @@ const struct difference capstone_differences[] = {
 	  "SDM \"MOV\": the reg field has three bits", facts_is_extended_segment },
 	{ ONLY_THEY_REFUSE, "MOV offset behind 66 and F2 or F3",
 	  "SDM \"MOV\": a repeat prefix is ignored", hides_66 },
+	{ ONLY_THEY_KNOW, "a prefix that selects no instruction",
+	  "SDM opcode maps: empty place behind 66, F2 or F3", facts_no_such_prefix },
+	{ ONLY_THEY_KNOW, "EVEX with the reserved vector length", "SDM \"EVEX.L'L\": #UD for 3",
+	  reserved_length },
+	{ ONLY_THEY_KNOW, "REX.W and 67 taken for 66", "SDM opcode maps: empty place without 66",
+	  wide_and_override },
+	{ ONLY_THEY_KNOW, "MPX", "gone from new CPUs, NOP for Capstone; left to the CPU",
+	  facts_is_mpx },
 	{ LENGTH, "UD0 and UD1 without ModRM", "SDM \"UD\": with ModRM; binutils agrees",
 	  facts_is_ud },
 	{ LENGTH, "near branch behind 66 in 64-bit mode", "AMD's reading; insn.differs_on_amd",
@@ -211,8 +228,8 @@ const struct difference capstone_differences[] = {
 	{ LENGTH, "66 together with F2 or F3", "SDM \"Legacy Prefixes\": both act", hides_66 },
 	{ LENGTH, "EVEX rounding control", "one byte too many for a register form with EVEX.b",
 	  rounding },
-	{ LENGTH, "RIP-relative EVEX operand with B",
-	  "SDM \"RIP-Relative Addressing\": rm 5 whatever B is", evex_rip },
+	{ LENGTH, "EVEX operand with B: SIB or RIP overlooked",
+	  "SDM \"Encodings for 32-Bit and 64-Bit\": rm 4 and 5 whatever B is", evex_with_b },
 	{ LENGTH, "EXTRQ and INSERTQ", "APM \"EXTRQ\": two immediates; VMREAD for Capstone",
 	  sse4a },
 	{ LENGTH, "XOP map 10 in 16-bit mode", "APM \"BEXTR (immediate form)\": four bytes always",

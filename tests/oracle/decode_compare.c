@@ -1,10 +1,11 @@
 // sources: tests/oracle/binutils_differences.c tests/oracle/capstone_differences.c tests/oracle/capstone_oracle.c
-// sources: tests/oracle/elf_code.c tests/oracle/insn_facts.c tests/oracle/operand_text.c tests/oracle/random_insn.c
+// sources: tests/oracle/every_insn.c tests/oracle/elf_code.c tests/oracle/insn_facts.c tests/oracle/operand_text.c tests/oracle/random_insn.c
 // sources: tests/oracle/sample.c vmexit/decode.c vmexit/decode_operands.c vmexit/decode_vector.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The decoder against Capstone and binutils.
  *
+ *   decode_compare systematic ORACLE            every opcode, against Capstone and binutils
  *   decode_compare random COUNT SEED ORACLE     COUNT random instructions, against both
  *   decode_compare compiled COUNT ORACLE FILE...  the code of ELF files, up to COUNT instructions each
  *
@@ -19,6 +20,7 @@
 
 #include "tests/oracle/capstone_oracle.h"
 #include "tests/oracle/elf_code.h"
+#include "tests/oracle/every_insn.h"
 #include "tests/oracle/random_insn.h"
 #include "tests/oracle/sample.h"
 
@@ -26,7 +28,8 @@
 #define MOST_EXAMPLES 40u
 
 static const char *const disagreement_names[DISAGREEMENT_COUNT] = {
-	"agreed", "only we refuse", "only they refuse", "length", "address", "size", "access",
+	"agreed",  "only we refuse", "only they refuse", "only they know", "length",
+	"address", "size",	     "access",
 };
 
 struct tally {
@@ -150,25 +153,43 @@ static void ask_binutils(const char *command, unsigned count, struct tally *tall
 
 /* --- the two runs -------------------------------------------------------------------------------- */
 
-static bool compare_random(unsigned count, const char *command)
+/* The instruction with this number of a run. False: no more. */
+typedef bool make_insn(unsigned number, unsigned *code_bytes, uint8_t bytes[15]);
+
+static bool random_mode(unsigned number, unsigned *code_bytes, uint8_t bytes[15])
+{
+	*code_bytes = 2u << number % 3;
+	random_insn(*code_bytes, bytes);
+	return true;
+}
+
+static unsigned make_batch(make_insn *make, unsigned first, unsigned most)
+{
+	unsigned i;
+
+	for (i = 0; i < most && make(first + i, &samples[i].code_bytes, samples[i].bytes); i++)
+		sample_decode(&samples[i]);
+	return i;
+}
+
+static bool compare_made(make_insn *make, unsigned count, const char *command)
 {
 	static struct tally capstone = { .oracle = "Capstone", .known = capstone_differences };
 	static struct tally binutils = { .oracle = "binutils", .known = binutils_differences };
+	unsigned done = 0, batch;
 	bool ok;
 
-	for (unsigned done = 0; done < count; done += BATCH) {
-		unsigned batch = count - done < BATCH ? count - done : BATCH;
-
+	for (; done < count; done += batch) {
+		batch = make_batch(make, done, count - done < BATCH ? count - done : BATCH);
+		if (batch == 0)
+			break;
 		for (unsigned i = 0; i < batch; i++) {
-			samples[i].code_bytes = 2u << (done + i) % 3;
-			random_insn(samples[i].code_bytes, samples[i].bytes);
-			sample_decode(&samples[i]);
 			capstone_say(&samples[i]);
 			judge(&capstone, &samples[i]);
 		}
 		ask_binutils(command, batch, &binutils);
 	}
-	printf("%u random instructions\n", count);
+	printf("%u %s instructions\n", done, make == random_mode ? "random" : "systematic");
 	ok = print_tally(&capstone);
 	return print_tally(&binutils) && ok;
 }
@@ -224,11 +245,14 @@ static bool compare_compiled(unsigned count, const char *command, char **files)
 
 int main(int argc, char **argv)
 {
+	if (!capstone_open())
+		die("Capstone");
+	random_insn_seed(1);
+	if (argc == 3 && strcmp(argv[1], "systematic") == 0)
+		return compare_made(every_insn, UINT32_MAX, argv[2]) ? 0 : 1;
 	if (argc == 5 && strcmp(argv[1], "random") == 0) {
-		if (!capstone_open())
-			die("Capstone");
 		random_insn_seed(strtoull(argv[3], NULL, 0));
-		return compare_random((unsigned)atoi(argv[2]), argv[4]) ? 0 : 1;
+		return compare_made(random_mode, (unsigned)atoi(argv[2]), argv[4]) ? 0 : 1;
 	}
 	if (argc >= 5 && strcmp(argv[1], "compiled") == 0)
 		return compare_compiled((unsigned)atoi(argv[2]), argv[3], argv + 4) ? 0 : 1;

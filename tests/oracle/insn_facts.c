@@ -128,3 +128,8 @@ bool facts_is_vsib(const struct sample *sample)
 {
 	return sample->known && sample->operands.memory.memory.index_kind == INSN_INDEX_VECTOR;
 }
+
+bool facts_is_mpx(const struct sample *sample)
+{
+	return is_legacy_0f(sample) && (sample->insn.opcode & 0xfe) == 0x1a;
+}

@@ -11,6 +11,7 @@ bool facts_has_opcode_byte(const struct sample *sample, uint8_t byte);
 bool facts_is_ud(const struct sample *sample);
 bool facts_no_control_register(const struct sample *sample);
 bool facts_no_segment_register(const struct sample *sample);
+bool facts_is_mpx(const struct sample *sample);
 bool facts_is_vsib(const struct sample *sample);
 bool facts_no_such_prefix(const struct sample *sample);
 bool facts_is_mov_cr(const struct sample *sample);

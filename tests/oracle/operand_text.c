@@ -173,15 +173,17 @@ static int segment_before(const char *at, const char *start)
 
 /* Mnemonics whose first operand is not their destination; a trailing * stands for any ending. */
 static const char *const readers[] = {
-	"cmp",	       "cmps",	   "test",    "bt",	   "push",     "pushw",	  "call",
-	"jmp",	       "mul",	   "imul",    "div",	   "idiv",     "nop",	  "inv*",
-	"lgdt*",       "lidt*",	   "lldt",    "ltr",	   "lmsw",     "verr",	  "verw",
-	"fld*",	       "fild",	   "fadd",    "fmul",	   "fcom",     "fcomp",	  "fsub",
-	"fsubr",       "fdiv",	   "fdivr",   "fiadd",	   "fimul",    "ficom",	  "ficomp",
-	"fisub",       "fisubr",   "fidiv",   "fidivr",	   "fbld",     "frstor*", "fxrstor*",
-	"ldmxcsr",     "vldmxcsr", "xrstor*", "prefetch*", "clflush*", "clwb",	  "cldemote",
-	"scas",	       "outs",	   "vmptrld", "vmxon",	   "vmclear",  "ptwrite", "vgatherpf*",
-	"vscatterpf*", "ccmp*",	   "ctest*",  "ldtilecfg", "lkgs",     "jmp*",	  "call*",
+	"cmp",	       "cmps",	    "test",	"bt",	      "push",	     "pushw",
+	"call",	       "jmp",	    "mul",	"imul",	      "div",	     "idiv",
+	"nop",	       "inv*",	    "lgdt*",	"lidt*",      "lldt",	     "ltr",
+	"lmsw",	       "verr",	    "verw",	"fld*",	      "fild",	     "fadd",
+	"fmul",	       "fcom",	    "fcomp",	"fsub",	      "fsubr",	     "fdiv",
+	"fdivr",       "fiadd",	    "fimul",	"ficom",      "ficomp",	     "fisub",
+	"fisubr",      "fidiv",	    "fidivr",	"fbld",	      "frstor*",     "aesencwide*",
+	"aesdecwide*", "fxrstor*",  "ldmxcsr",	"vldmxcsr",   "xrstor*",     "prefetch*",
+	"clflush*",    "clwb",	    "cldemote", "scas",	      "outs",	     "vmptrld",
+	"vmxon",       "vmclear",   "ptwrite",	"vgatherpf*", "vscatterpf*", "ccmp*",
+	"ctest*",      "ldtilecfg", "lkgs",	"jmp*",	      "call*",
 };
 
 static bool is_reader(const char *mnemonic)

@@ -139,11 +139,16 @@ static void xop(unsigned code_bytes, uint8_t *bytes)
 	bytes[at + 2] &= 0xfc;
 }
 
-void random_insn(unsigned code_bytes, uint8_t bytes[15])
+void random_bytes(uint8_t bytes[15])
 {
 	uint64_t words[2] = { random64(), random64() };
 
 	memcpy(bytes, words, 15);
+}
+
+void random_insn(unsigned code_bytes, uint8_t bytes[15])
+{
+	random_bytes(bytes);
 	switch (below(16)) {
 	case 0 ... 1:
 		break;

@@ -8,6 +8,9 @@
 /* The same seed gives the same sequence. */
 void random_insn_seed(uint64_t seed);
 
+/* 15 random bytes. */
+void random_bytes(uint8_t bytes[15]);
+
 /* 15 bytes for a code segment of code_bytes. */
 void random_insn(unsigned code_bytes, uint8_t bytes[15]);
 

@@ -56,6 +56,8 @@ static const struct insn_operand *matching(const struct sample *sample,
 {
 	const struct insn_operands *operands = &sample->operands;
 
+	if (same_address(sample, &operands->memory.memory, said))
+		return &operands->memory;
 	return same_address(sample, &operands->other.memory, said) ? &operands->other
 								   : &operands->memory;
 }
@@ -107,6 +109,7 @@ enum disagreement sample_compare(const struct sample *sample)
 		return ONLY_WE_REFUSE;
 	if (sample->said.length != sample->insn.bytes)
 		return LENGTH;
-	/* Without decode_operands() there is nothing to hold against the oracle's operands. */
-	return sample->known ? compare_operands(sample) : AGREED;
+	if (!sample->known)
+		return sample->said.count != 0 ? ONLY_THEY_KNOW : AGREED;
+	return compare_operands(sample);
 }

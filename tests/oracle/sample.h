@@ -10,6 +10,7 @@ enum disagreement {
 	AGREED,
 	ONLY_WE_REFUSE,	  /* no instruction, or one that is #UD on every CPU */
 	ONLY_THEY_REFUSE, /* although decode_operands() knows it */
+	ONLY_THEY_KNOW,	  /* decode_operands() does not, and there is an operand in memory */
 	LENGTH,
 	ADDRESS, /* of a memory operand, or whether there is one */
 	SIZE,

@@ -1,9 +1,6 @@
 // sources: vmexit/decode.c
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The decoder against hand-made cases and against Capstone, where that is installed: it is loaded
- * at run time, so that the test needs nothing to link.
- */
+/* The decoder against hand-made cases; tests/oracle compares it with other decoders. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,16 +10,8 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <dlfcn.h>
 
 #include "vmexit/decode.h"
-
-#if __has_include(<capstone/capstone.h>)
-#include <capstone/capstone.h>
-#define HAVE_CAPSTONE 1
-#else
-#define HAVE_CAPSTONE 0
-#endif
 
 #define NONE INSN_NO_REGISTER
 
@@ -481,238 +470,6 @@ static void stores(void **state)
 	}
 }
 
-/* --- Capstone ------------------------------------------------------------------------------ */
-
-#if HAVE_CAPSTONE
-
-#define RANDOM_INSNS 400000u
-
-static struct {
-	__typeof__(&cs_open) open;
-	__typeof__(&cs_close) close;
-	__typeof__(&cs_option) option;
-	__typeof__(&cs_malloc) malloc;
-	__typeof__(&cs_free) free;
-	__typeof__(&cs_disasm_iter) iterate;
-} capstone;
-
-static bool load_capstone(void)
-{
-	void *library = dlopen("libcapstone.so.4", RTLD_NOW);
-
-	if (library == NULL)
-		library = dlopen("libcapstone.so", RTLD_NOW);
-	if (library == NULL)
-		return false;
-	*(void **)&capstone.open = dlsym(library, "cs_open");
-	*(void **)&capstone.close = dlsym(library, "cs_close");
-	*(void **)&capstone.option = dlsym(library, "cs_option");
-	*(void **)&capstone.malloc = dlsym(library, "cs_malloc");
-	*(void **)&capstone.free = dlsym(library, "cs_free");
-	*(void **)&capstone.iterate = dlsym(library, "cs_disasm_iter");
-	return capstone.open != NULL && capstone.iterate != NULL;
-}
-
-/* Random bytes, every other time behind prefixes and an escape so that all maps get their share. */
-static void random_insn(uint8_t bytes[16])
-{
-	static const uint8_t prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
-					    0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x48, 0x41, 0x4f };
-	static const uint8_t escapes[] = { 0x0f, 0x0f, 0x0f, 0xc5, 0xc4, 0x62, 0x8f };
-	unsigned at = 0, count = random_below(4);
-	uint64_t words[2] = { random64(), random64() };
-
-	memcpy(bytes, words, 16);
-	if (random_below(2) == 0)
-		return;
-	while (count-- > 0)
-		bytes[at++] = prefixes[random_below(ARRAY_COUNT(prefixes))];
-	switch (bytes[at++] = escapes[random_below(ARRAY_COUNT(escapes))]) {
-	case 0x0f:
-		if (random_below(3) == 0)
-			bytes[at] = random_below(2) == 0 ? 0x38 : 0x3a;
-		break;
-	case 0xc5:
-		bytes[at] |= 0xc0;
-		break;
-	case 0xc4:
-		bytes[at] = (uint8_t)((bytes[at] & 0x20) | 0xc1 | random_below(3));
-		break;
-	case 0x62:
-		bytes[at] = (uint8_t)((bytes[at] & 0x30) | 0xc1 | random_below(3));
-		bytes[at + 1] |= 4;
-		break;
-	case 0x8f:
-		bytes[at] = (uint8_t)((bytes[at] & 0xe0) | (8 + random_below(3)));
-		break;
-	}
-}
-
-/* Where Capstone 4 is known to differ from the manuals, by cause. */
-enum difference {
-	UNEXPLAINED,
-	UD_WITHOUT_MODRM,	/* UD0 and UD1 have a ModRM byte (SDM: "UD") */
-	BRANCH_OPERAND_SIZE,	/* 66 and a near branch in 64-bit mode: Capstone follows AMD */
-	REPEAT_HIDES_66,	/* 66 has no effect for Capstone if F2 or F3 is there too */
-	SIMD_PREFIX_BEFORE_VEX, /* #UD, but Capstone goes on */
-	EVEX_ROUNDING,		/* a register form with EVEX.b: Capstone takes one byte more */
-	SSE4A,			/* 66 or F2 0F 78: EXTRQ and INSERTQ, VMREAD for Capstone */
-	XOP_IMMEDIATE, /* 4 bytes in all modes (APM: "BEXTR"), Capstone takes 2 in 16-bit mode */
-	REX_W,	       /* with 66 or 67: Capstone takes 4 bytes for RET imm16, 2 for CALL */
-	DIFFERENCE_COUNT,
-};
-
-static enum difference explain(const struct insn *insn, bool decoded_ok, unsigned theirs)
-{
-	bool has_simd =
-		insn->lock || insn->rep || insn->repne || insn->operand_override || insn->rex;
-	bool is_legacy = insn->encoding == INSN_LEGACY;
-
-	if (!decoded_ok)
-		return has_simd && (insn->opcode == 0xc4 || insn->opcode == 0xc5 ||
-				    insn->opcode == 0x62 || insn->opcode == 0x8f)
-			       ? SIMD_PREFIX_BEFORE_VEX
-			       : UNEXPLAINED;
-	if (is_legacy && insn->map == INSN_MAP_0F && (insn->opcode == 0xff || insn->opcode == 0xb9))
-		return UD_WITHOUT_MODRM;
-	if (is_legacy && insn->map == INSN_MAP_0F && insn->opcode == 0x78 &&
-	    theirs + 2 == insn->bytes)
-		return SSE4A;
-	if (insn->operand_override && insn->code_bytes == 8 && theirs + 2 == insn->bytes)
-		return BRANCH_OPERAND_SIZE;
-	if (insn->operand_override && (insn->rep || insn->repne))
-		return REPEAT_HIDES_66;
-	if (insn->encoding == INSN_EVEX && insn->mod == 3 && theirs == insn->bytes + 1u)
-		return EVEX_ROUNDING;
-	if (insn->map == INSN_MAP_XOPA && insn->code_bytes == 2 && theirs + 2 == insn->bytes)
-		return XOP_IMMEDIATE;
-	if (is_legacy && insn->code_bytes == 8 && insn->operand_bytes == 8 &&
-	    (insn->address_bytes == 4 || insn->operand_override))
-		return REX_W;
-	return UNEXPLAINED;
-}
-
-static const unsigned gpr_ids[4][16] = {
-	{ 0 },
-	{ X86_REG_AX, X86_REG_CX, X86_REG_DX, X86_REG_BX, X86_REG_SP, X86_REG_BP, X86_REG_SI,
-	  X86_REG_DI },
-	{ X86_REG_EAX, X86_REG_ECX, X86_REG_EDX, X86_REG_EBX, X86_REG_ESP, X86_REG_EBP, X86_REG_ESI,
-	  X86_REG_EDI, X86_REG_R8D, X86_REG_R9D, X86_REG_R10D, X86_REG_R11D, X86_REG_R12D,
-	  X86_REG_R13D, X86_REG_R14D, X86_REG_R15D },
-	{ X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX, X86_REG_RSP, X86_REG_RBP, X86_REG_RSI,
-	  X86_REG_RDI, X86_REG_R8, X86_REG_R9, X86_REG_R10, X86_REG_R11, X86_REG_R12, X86_REG_R13,
-	  X86_REG_R14, X86_REG_R15 },
-};
-
-static unsigned gpr_id(const struct insn *insn, uint8_t reg)
-{
-	if (reg == NONE)
-		return X86_REG_INVALID;
-	return gpr_ids[__builtin_ctz(insn->address_bytes) % 4][reg & 15];
-}
-
-/* A memory operand of a legacy instruction, in Capstone's words. */
-static bool same_memory(const struct insn *insn, const cs_insn *theirs)
-{
-	const cs_x86_op *operand = NULL;
-	unsigned base = gpr_id(insn, insn->memory.base);
-	unsigned index = gpr_id(insn, insn->memory.index);
-
-	for (unsigned i = 0; i < theirs->detail->x86.op_count; i++) {
-		if (theirs->detail->x86.operands[i].type != X86_OP_MEM)
-			continue;
-		if (operand != NULL)
-			return true; /* string instructions */
-		operand = &theirs->detail->x86.operands[i];
-	}
-	if (operand == NULL)
-		return true; /* NOP, LEA */
-	if (insn->memory.rip_relative)
-		base = insn->address_bytes == 8 ? X86_REG_RIP : X86_REG_EIP;
-	/* [ESP + no index] and [no base + no index] have names of their own. */
-	if (operand->mem.index == X86_REG_EIZ || operand->mem.index == X86_REG_RIZ)
-		index = operand->mem.index;
-	return operand->mem.base == base && operand->mem.index == index &&
-	       (insn->memory.index == NONE || operand->mem.scale == 1 << insn->memory.scale) &&
-	       ((operand->mem.disp ^ insn->memory.displacement) &
-		(insn->address_bytes == 2 ? 0xffff : UINT32_MAX)) == 0;
-}
-
-static void print_insn(const uint8_t *bytes, const struct insn *insn, unsigned mine,
-		       const cs_insn *theirs)
-{
-	print_message("%u-bit ", 8 * insn->code_bytes);
-	for (unsigned i = 0; i < 15; i++)
-		print_message("%02x", bytes[i]);
-	print_message(": %u, not %u: %s %s\n", mine, theirs->size, theirs->mnemonic,
-		      theirs->op_str);
-}
-
-static void compare_mode(unsigned code_bytes, cs_mode mode)
-{
-	unsigned compared = 0, differences[DIFFERENCE_COUNT] = { 0 }, wrong_memory = 0;
-	cs_insn *theirs;
-	csh handle;
-
-	assert_int_equal(capstone.open(CS_ARCH_X86, mode, &handle), CS_ERR_OK);
-	capstone.option(handle, CS_OPT_DETAIL, CS_OPT_ON);
-	theirs = capstone.malloc(handle);
-	for (unsigned round = 0; round < RANDOM_INSNS; round++) {
-		uint8_t bytes[16];
-		const uint8_t *at = bytes;
-		uint64_t address = 0;
-		size_t left = 15;
-		struct insn insn;
-		bool ok;
-
-		random_insn(bytes);
-		ok = decode_insn(bytes, 15, code_bytes, &insn);
-		if (!capstone.iterate(handle, &at, &left, &address, theirs))
-			continue;
-		compared++;
-		if (!ok || insn.bytes != theirs->size) {
-			enum difference cause = explain(&insn, ok, theirs->size);
-
-			differences[cause]++;
-			if (cause == UNEXPLAINED)
-				print_insn(bytes, &insn, ok ? insn.bytes : 0, theirs);
-		} else if (insn.encoding == INSN_LEGACY && insn.has_modrm && insn.memory.present &&
-			   !same_memory(&insn, theirs)) {
-			print_insn(bytes, &insn, insn.bytes, theirs);
-			wrong_memory++;
-		}
-	}
-	capstone.free(theirs, 1);
-	capstone.close(&handle);
-	print_message(
-		"%u-bit: %u compared; UD %u, branch %u, 66+rep %u, VEX %u, EVEX %u, SSE4A %u, XOP %u\n",
-		8 * code_bytes, compared, differences[1], differences[2], differences[3],
-		differences[4], differences[5], differences[6], differences[7]);
-	assert_true(compared > RANDOM_INSNS / 3);
-	assert_int_equal(differences[UNEXPLAINED], 0);
-	assert_int_equal(wrong_memory, 0);
-}
-
-static void same_as_capstone(void **state)
-{
-	(void)state;
-	if (!load_capstone())
-		skip();
-	compare_mode(2, CS_MODE_16);
-	compare_mode(4, CS_MODE_32);
-	compare_mode(8, CS_MODE_64);
-}
-
-#else
-
-static void same_as_capstone(void **state)
-{
-	(void)state;
-	skip();
-}
-
-#endif
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -724,7 +481,6 @@ int main(void)
 		cmocka_unit_test(system_length_is_decoded_length),
 		cmocka_unit_test(cr_accesses),
 		cmocka_unit_test(stores),
-		cmocka_unit_test(same_as_capstone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,12 +4,13 @@
  * translation by hypercall, then the access itself, and both must agree on everything: success, address, page size,
  * error code, CR2, and what accessed and dirty bits are left behind.
  *
- *   walk.efi [cases N] [mode M] [first N] [seed N] [qemu|bochs] [bare]
+ *   walk.efi [cases N] [mode M] [first N] [seed N] [qemu|bochs] [bare] [verbose]
  *
  *   mode M    only this one: 0 32-bit, 1 with PSE, 2 PAE, 3 4-level, 4 5-level
  *   first N   begin with this case: with `cases 1` and the mode, one case again
  *   qemu      on QEMU, bochs: on Bochs, whose known quirks are counted then instead of being mismatches
- *   bare      without hypervisor: print what the CPU does in each case
+ *   bare      without hypervisor: only what the CPU does
+ *   verbose   print that in each case
  */
 #include "mm/gva_walk.h"
 #include "tests/guests/lib/probe.h"
@@ -18,7 +19,7 @@
 #include "tests/guests/walk/frames.h"
 #include "tests/guests/walk/tables.h"
 
-enum { MISMATCHES_PRINTED = 20, MSR_PKRS = 0x6e1 };
+enum { MISMATCHES_PRINTED = 20, MSR_PKRS = 0x6e1, DIGEST_CASES = 200 };
 #define PRESENT	 0x01u /* bits of the page fault's error code */
 #define RESERVED 0x08u
 #define KEY	 0x20u
@@ -72,6 +73,7 @@ struct counts {
 	uint32_t by_access[TRIP_KINDS][2]; /* translated, faulted */
 	uint32_t by_leaf[LEVELS];	   /* translated */
 	uint32_t quirks[QUIRKS];
+	uint64_t digest; /* of what the CPU did in the first DIGEST_CASES */
 };
 
 /* One case with all that was seen. */
@@ -86,7 +88,7 @@ struct trial {
 };
 
 static struct test_call_walk call_block __attribute__((aligned(64)));
-static bool is_bare;
+static bool is_bare, is_verbose;
 static bool is_emulator[EMULATORS];
 static uint64_t seed;
 static uint32_t printed;
@@ -202,6 +204,26 @@ static const char *ask_leniently(struct trial *trial)
 	return strict.error_code & PRESENT ? NULL : "lenient where it should not be";
 }
 
+/* The debugger's way: where the entries lead, whatever the rights, and nothing is marked. trial->call is the answer with rights. */
+static const char *ask_peeking(const struct trial *trial)
+{
+	const struct table_case *c = &trial->c;
+	const uint32_t error = trial->call.error_code;
+	const bool leads_there = trial->call.outcome == TEST_CALL_TRANSLATED ||
+				 ((error & PRESENT) && !(error & RESERVED));
+
+	fill_block(c);
+	call_block.access |= ACCESS_PEEK;
+	call_block.flags |= TEST_CALL_MARK;
+	if (calls_walk(&call_block) != TEST_CALL_DONE)
+		return "refused";
+	if (call_block.outcome != (leads_there ? TEST_CALL_TRANSLATED : TEST_CALL_PAGE_FAULT))
+		return "another outcome without rights";
+	if (leads_there && (call_block.gpa != c->target || call_block.page_bytes != c->page_bytes))
+		return "another address without rights";
+	return NULL;
+}
+
 /* Twice: with every short cut and marking the tables, and by the careful walk marking nothing. */
 static const char *ask_walker(struct trial *trial)
 {
@@ -212,6 +234,9 @@ static const char *ask_walker(struct trial *trial)
 	if (calls_walk(&call_block) != TEST_CALL_DONE)
 		return "refused";
 	trial->call = call_block;
+	why = ask_peeking(trial);
+	if (why)
+		return why;
 	read_entries(c, trial->walk_entry);
 	if (!same_entries(c, trial->walk_entry, c->entry))
 		return "marked though told not to";
@@ -410,6 +435,32 @@ static void count(struct counts *counts, const struct trial *trial)
 	}
 }
 
+/*
+ * What the CPU did, without addresses: a bare run gives the same, so that nothing which contradicts the manuals is the
+ * hypervisor's doing. A bad PDPTE alone depends on whether there is nested paging.
+ */
+static uint64_t digest_case(uint64_t digest, const struct trial *trial)
+{
+	const struct table_case *c = &trial->c;
+	const bool translated = trial->end.vector == EXCURSION_DONE;
+	uint32_t value;
+	uint64_t seen[LEVELS + 1] = { 0 };
+
+	if (c->bad_pdpte)
+		return digest;
+	(void)frames_expect(c->target, c->trip.access, &value);
+	seen[0] = trial->end.vector | trial->end.error << 8;
+	if (translated && c->trip.access != TRIP_STORE)
+		seen[0] |= (uint64_t)(trial->end.value == value) << 62;
+	else if (trial->end.vector == VECTOR_PF)
+		seen[0] |= (uint64_t)(trial->end.cr2 == c->trip.linear) << 63;
+	for (unsigned level = c->leaf; level <= c->top; level++)
+		seen[level + 1] = trial->cpu_entry[level] ^ c->entry[level];
+	for (unsigned i = 0; i <= LEVELS; i++)
+		digest = (digest ^ seen[i]) * 0x100000001b3 ^ digest >> 47;
+	return digest;
+}
+
 static void print_bare(const struct trial *trial, uint32_t number)
 {
 	probe_print("PROBE: case %u vector %u error 0x%lx cr2 0x%lx value 0x%x", number,
@@ -417,6 +468,22 @@ static void print_bare(const struct trial *trial, uint32_t number)
 	print_entries(&trial->c, "entries", trial->c.entry);
 	print_entries(&trial->c, "left", trial->cpu_entry);
 	probe_print("\n");
+}
+
+/* The first case with it, to be run again. */
+static void print_quirks(const struct counts *counts, const struct trial *trial, uint32_t number)
+{
+	for (unsigned i = 0; i < QUIRKS; i++) {
+		if (!(trial->quirks >> i & 1) || counts->quirks[i])
+			continue;
+		probe_print(
+			"PROBE: quirk %s: mode %u first %u walker %u error 0x%x cpu %u error 0x%lx",
+			quirk_names[i].name, (uint32_t)trial->c.mode, number, trial->call.outcome,
+			trial->call.error_code, trial->end.vector, trial->end.error);
+		print_entries(&trial->c, "entries", trial->c.entry);
+		print_entries(&trial->c, "left", trial->cpu_entry);
+		probe_print("\n");
+	}
 }
 
 static void run_case(struct counts *counts, enum table_mode mode, uint32_t number)
@@ -437,12 +504,14 @@ static void run_case(struct counts *counts, enum table_mode mode, uint32_t numbe
 	cpu_why = run_cpu(&trial);
 	why = why ? why : cpu_why;
 	tables_remove(&trial.c);
-	if (is_bare)
+	if (is_verbose)
 		print_bare(&trial, number);
-	else if (!why)
+	if (!is_bare && !why)
 		why = compare(&trial);
+	print_quirks(counts, &trial, number);
 	mend_frames(&trial);
-	counts->cases++;
+	if (counts->cases++ < DIGEST_CASES)
+		counts->digest = digest_case(counts->digest, &trial);
 	counts->mismatches += why != NULL;
 	count(counts, &trial);
 	if (why)
@@ -474,6 +543,7 @@ static void run_mode(enum table_mode mode, uint32_t first, uint32_t cases)
 	for (uint32_t i = first; i < first + cases; i++)
 		run_case(&counts, mode, i);
 	print_counts(mode, &counts);
+	probe_print("PROBE: digest %s %lx\n", tables_mode_name(mode), counts.digest);
 	probe_check(!counts.mismatches, tables_mode_name(mode), "%u mismatches in %u cases",
 		    counts.mismatches, counts.cases);
 }
@@ -497,6 +567,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 
 	seed = probe_number(options, "seed", 1);
 	is_bare = probe_has_word(options, "bare");
+	is_verbose = probe_has_word(options, "verbose");
 	is_emulator[OPEN] = true;
 	is_emulator[QEMU] = probe_has_word(options, "qemu");
 	is_emulator[BOCHS] = probe_has_word(options, "bochs");

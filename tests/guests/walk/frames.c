@@ -130,12 +130,14 @@ bool frames_init(uint64_t *random)
 
 uint64_t frames_pick(uint64_t *random, enum excursion_access access, uint64_t limit)
 {
+	const uint64_t at = probe_random(random);
+	uint32_t index = (uint32_t)(probe_random(random) >> 8) % frame_count;
 	uint64_t frame;
-	uint64_t at = probe_random(random);
 
-	do {
-		frame = frames[probe_random(random) % frame_count];
-	} while (frame >= limit);
+	/* The same numbers are drawn wherever the frames lie. */
+	while (frames[index] >= limit)
+		index = (index + 1) % frame_count;
+	frame = frames[index];
 	switch (access) {
 	case TRIP_JUMP:
 		return frame + CODE + at % ((DESCRIPTORS - CODE) / CODE_BYTES) * CODE_BYTES;

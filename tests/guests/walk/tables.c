@@ -103,6 +103,27 @@ static unsigned index_at(const struct mode *mode, uint64_t linear, unsigned leve
 	       ((1u << mode->index_bits) - 1);
 }
 
+/* In 64-bit mode bit 47 or 56 is repeated above. */
+static uint64_t canonical(const struct mode *mode, uint64_t linear)
+{
+	const unsigned unused = 64 - (PAGE_SHIFT + mode->index_bits * (mode->top + 1));
+
+	if (!mode->is_64)
+		return (uint32_t)linear;
+	return (uint64_t)((int64_t)(linear << unused) >> unused);
+}
+
+static unsigned top_shift(const struct mode *mode)
+{
+	return PAGE_SHIFT + mode->index_bits * mode->top;
+}
+
+/* PAE has but four entries there. */
+static unsigned top_index(const struct mode *mode, uint64_t linear)
+{
+	return index_at(mode, canonical(mode, linear), mode->top);
+}
+
 /* The mapping of the excursion's pages, in tables of its own below the root. */
 static bool map_area(enum table_mode number)
 {
@@ -110,7 +131,7 @@ static bool map_area(enum table_mode number)
 	const uint64_t key = mode->is_64 ? (uint64_t)OWN_KEY << KEY_SHIFT : 0;
 	uint64_t *page = roots[number].page;
 
-	area_index[number] = index_at(mode, excursion_base(), mode->top);
+	area_index[number] = top_index(mode, excursion_base());
 	for (unsigned level = mode->top; level; level--) {
 		uint64_t *next = frames_new_page(false);
 		const bool is_pdpte = number == MODE_PAE && level == mode->top;
@@ -212,16 +233,6 @@ static unsigned random_leaf(enum table_mode mode, uint64_t *random)
 	}
 }
 
-/* In 64-bit mode bit 47 or 56 is repeated above. */
-static uint64_t canonical(const struct mode *mode, uint64_t linear)
-{
-	const unsigned unused = 64 - (PAGE_SHIFT + mode->index_bits * (mode->top + 1));
-
-	if (!mode->is_64)
-		return (uint32_t)linear;
-	return (uint64_t)((int64_t)(linear << unused) >> unused);
-}
-
 /* 4 KiB pages of 32-bit paging reach 4 GiB, and so do its tables. */
 static uint64_t reach(const struct table_case *c)
 {
@@ -233,19 +244,18 @@ static uint64_t reach(const struct table_case *c)
 static void random_place(struct table_case *c, uint64_t *random)
 {
 	const struct mode *mode = &modes[c->mode];
+	uint64_t linear;
 
 	c->top = mode->top;
 	c->leaf = random_leaf(c->mode, random);
 	c->page_bytes = (uint64_t)PAGE << (mode->index_bits * c->leaf);
 	c->target = frames_pick(random, c->trip.access, reach(c));
-	do {
-		c->trip.linear = canonical(mode, (probe_random(random) & ~(c->page_bytes - 1)) |
-							 (c->target & (c->page_bytes - 1)));
-		if (c->mode == MODE_PAE)
-			c->index[2] = (unsigned)(c->trip.linear >> 30);
-		else
-			c->index[c->top] = index_at(mode, c->trip.linear, c->top);
-	} while (c->index[c->top] == area_index[c->mode]);
+	linear = (probe_random(random) & ~(c->page_bytes - 1)) | (c->target & (c->page_bytes - 1));
+	/* Not where the excursion's pages are, without another number drawn. */
+	if (top_index(mode, linear) == area_index[c->mode])
+		linear ^= UINT64_C(1) << top_shift(mode);
+	c->trip.linear = canonical(mode, linear);
+	c->index[c->top] = top_index(mode, linear);
 	for (unsigned level = 0; level < c->top; level++)
 		c->index[level] = index_at(mode, c->trip.linear, level);
 	for (unsigned level = c->leaf; level <= c->top; level++) {

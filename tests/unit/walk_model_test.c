@@ -158,18 +158,16 @@ static void all_accesses(void)
 }
 
 /* The two bits of one key, all other keys saying the opposite, as does the other register. */
-static void all_keys(void)
+static void with_key(uint32_t bits)
 {
-	for (uint32_t bits = 0; bits < 4; bits++) {
-		uint32_t others = UINT32_C(0x55555555) * (3 - bits);
+	uint32_t others = UINT32_C(0x55555555) * (3 - bits);
 
-		cpu.pkru = (others & ~(UINT32_C(3) << 2 * KEY)) | bits << 2 * KEY;
-		cpu.pkrs = ~cpu.pkru;
-		all_accesses();
-	}
+	cpu.pkru = (others & ~(UINT32_C(3) << 2 * KEY)) | bits << 2 * KEY;
+	cpu.pkrs = ~cpu.pkru;
+	all_accesses();
 }
 
-static void all_settings(unsigned leaf, const unsigned *rights)
+static void all_settings(unsigned leaf, const unsigned *rights, bool every_key)
 {
 	entry_count = tops[mode] - leaf + 1;
 	for (unsigned level = leaf; level <= tops[mode]; level++) {
@@ -183,10 +181,13 @@ static void all_settings(unsigned leaf, const unsigned *rights)
 			flags |= A;
 		put(level, level == leaf, flags, 0x340000000);
 	}
-	if (mode >= WALK_4)
-		all_keys();
-	else
+	cpu.pkru = cpu.pkrs = UINT32_MAX; /* of which PAE and 32-bit paging know nothing */
+	if (mode < WALK_4)
 		all_accesses();
+	else if (!every_key)
+		with_key((uint32_t)random64() & 3);
+	for (uint32_t bits = 0; mode >= WALK_4 && every_key && bits < 4; bits++)
+		with_key(bits);
 	clear();
 }
 
@@ -194,7 +195,7 @@ static void all_settings(unsigned leaf, const unsigned *rights)
 static void all_levels(unsigned leaf, unsigned level, unsigned *rights)
 {
 	if (level > tops[mode]) {
-		all_settings(leaf, rights);
+		all_settings(leaf, rights, leaf == tops[mode]);
 		return;
 	}
 	for (rights[level] = 0; rights[level] < (mode == WALK_32 ? 4u : 8u); rights[level]++)
@@ -212,7 +213,7 @@ static void two_levels(unsigned leaf)
 
 			rights[leaf] = i % count;
 			rights[other] = i / count;
-			all_settings(leaf, rights);
+			all_settings(leaf, rights, true);
 		}
 	}
 }
@@ -227,8 +228,7 @@ static void rights(enum walk_mode which)
 		for (unsigned leaf = 0; leaf < leaf_count; leaf++) {
 			if (leaf == tops[which] || is_full_run())
 				all_levels(leaf, leaf, any);
-			else
-				two_levels(leaf);
+			two_levels(leaf);
 		}
 	}
 	assert_true(succeeded > 10000);

@@ -53,29 +53,32 @@ struct page_format {
 	uint8_t levels;		/* 4 or 5; of a guest also 3 (PAE), 2 (32-bit), 0 (paging is off) */
 	uint8_t max_leaf_level; /* 1 (2 MiB) or 2 (1 GiB); 0 in 32-bit paging without PSE */
 	bool exec_only;		/* EPT: execute-only pages are allowed */
-	bool mode_based_exec; /* EPT: MBEC is on, so that bit 10 means user-execute; NPT: GMET is on */
-	uint64_t present;     /* any of these bits set: the entry is present */
-	uint64_t leaf;	      /* PS bit */
-	uint64_t address;     /* address bits, from MAXPHYADDR */
-	uint64_t table_bits; /* set in an entry that points to a table */
+	bool mode_based_exec;	/* EPT: MBEC is on, bit 10 means user-execute; NPT: GMET is on */
+	uint64_t present;	/* any of these bits set: the entry is present */
+	uint64_t leaf;		/* PS bit */
+	uint64_t address;	/* address bits, from MAXPHYADDR */
+	uint64_t table_bits;	/* set in an entry that points to a table */
 
-	uint64_t role; /* what the rest was made from; 0: nothing yet */
-	uint64_t reserved[2]
-			 [PAGE_LEVELS]; /* in an entry that leads to a table [0], maps a page [1] */
-	uint64_t bad_low[2]; /* bit n: an entry with n in bits 5:0 and [fourth] is misconfigured */
-	uint64_t reach;	     /* bits of an address that the levels translate */
-	uint64_t inverted;   /* a bit that forbids when set (NX) */
-	uint64_t accessed, dirty; /* what the CPU sets; 0: it does not */
-	uint64_t high_address;	  /* PSE-36: bits of a 4 MiB entry that are address bits 39:32 */
-	uint32_t
-		keys; /* two bits for each of (access & 7) + 8 * (U/S = 1): which key rights count */
-	uint16_t refused
-		[PAGE_ACCESS_KINDS]; /* by access: bit n refuses a page whose four bits are n */
-	uint8_t rights[PAGE_BITS];   /* the four bits as RIGHT_ bits */
-	uint8_t fourth;		     /* which bit is the fourth */
-	uint8_t index_bits;	     /* 9, or 10 */
-	uint8_t entry_bytes;	     /* 8, or 4 */
-	bool fetch_reported;	     /* the fault's error code tells fetches from reads */
+	uint64_t role;	   /* what the rest was made from; 0: nothing yet */
+	uint64_t reach;	   /* bits of an address that the levels translate */
+	uint64_t inverted; /* a bit that forbids when set (NX) */
+	uint64_t accessed; /* what the CPU sets in each entry, 0: nothing */
+	uint64_t dirty;	   /* and in the one that maps a page that is written to */
+	/* PSE-36: bits of an entry for 4 MiB that are address bits 39:32. */
+	uint64_t high_address;
+	/* Reserved bits of entries that lead to a table [0], that map a page [1]. */
+	uint64_t reserved[2][PAGE_LEVELS];
+	/* EPT, by bit 10 of the entry: bit n, an entry with n in bits 5:0 is misconfigured. */
+	uint64_t bad_low[2];
+	/* By access: bit n refuses a page whose four bits are n. */
+	uint16_t refused[PAGE_ACCESS_KINDS];
+	/* The two bits of a key that count, for each of (access & 7) + 8 * (U/S = 1). */
+	uint32_t keys;
+	uint8_t rights[PAGE_BITS]; /* the four bits as RIGHT_ bits */
+	uint8_t fourth;		   /* which bit is the fourth */
+	uint8_t index_bits;	   /* 9, or 10 */
+	uint8_t bytes_per_entry;   /* 8, or 4 */
+	bool fetch_reported;	   /* the fault's error code tells fetches from reads */
 };
 
 void page_format_init(struct page_format *format, enum page_format_kind kind, unsigned levels,

@@ -54,7 +54,7 @@ static void set_geometry(struct page_format *format, unsigned levels, unsigned m
 	format->address = BITS64(maxphyaddr - 1, PAGE_SHIFT);
 	format->reach = BITS64(PAGE_SHIFT + 9 * levels - 1, 0);
 	format->index_bits = 9;
-	format->entry_bytes = sizeof(uint64_t);
+	format->bytes_per_entry = sizeof(uint64_t);
 	format->inverted = ENTRY_NX;
 	format->fourth = ENTRY_NX_BIT;
 	format->accessed = ENTRY_A;
@@ -103,7 +103,7 @@ static void set_32bit(struct page_format *format, uint64_t cr4, unsigned maxphya
 	format->address = TABLE32_ADDRESS;
 	format->reach = BITS64(31, 0);
 	format->index_bits = 10;
-	format->entry_bytes = sizeof(uint32_t);
+	format->bytes_per_entry = sizeof(uint32_t);
 	format->high_address = LARGE32_HIGH;
 	if (!(cr4 & CR4_PSE))
 		format->leaf = 0;
@@ -238,7 +238,7 @@ static void make_ept(struct page_format *format, const struct ept_role *role)
 	format->reach = BITS64(PAGE_SHIFT + 9 * role->levels - 1, 0);
 	format->fourth = EPT_X_USER_BIT;
 	format->index_bits = 9;
-	format->entry_bytes = sizeof(uint64_t);
+	format->bytes_per_entry = sizeof(uint64_t);
 	format->accessed = role->accessed_dirty ? EPT_A : 0;
 	format->dirty = role->accessed_dirty ? EPT_D : 0;
 	for (unsigned level = 0; level < role->levels; level++) {

@@ -35,9 +35,9 @@ enum table_walk_outcome table_walk(const struct page_format *format,
 	walk->all = ~UINT64_C(0);
 	for (unsigned level = top;; level--) {
 		uint64_t index = address >> (PAGE_SHIFT + format->index_bits * level) & index_mask;
-		uint64_t at = (table & format->address) + index * format->entry_bytes;
+		uint64_t at = (table & format->address) + index * format->bytes_per_entry;
 
-		if (UNLIKELY(!reader->read(reader->context, (gpa_t){ at }, format->entry_bytes,
+		if (UNLIKELY(!reader->read(reader->context, (gpa_t){ at }, format->bytes_per_entry,
 					   &entry)))
 			return TABLE_WALK_NO_MEMORY;
 		walk->at[level] = at;
@@ -86,7 +86,7 @@ enum table_walk_outcome table_walk_mark(const struct page_format *format,
 			wanted |= format->dirty;
 		if (wanted != walk->entry[level] &&
 		    !reader->exchange(reader->context, (gpa_t){ walk->at[level] },
-				      format->entry_bytes, walk->entry[level], wanted, &same))
+				      format->bytes_per_entry, walk->entry[level], wanted, &same))
 			return TABLE_WALK_NO_MEMORY;
 		if (!same)
 			return TABLE_WALK_RACE;

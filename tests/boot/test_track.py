@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Changing the guest-physical map under a running guest: write tracking and memory types."""
+import pytest
+from test_probes import expect_end, probe_esp, run
+
+full = pytest.mark.full
+# What changing one page may cost the CPU that does it, in instructions, on a machine with 4 CPUs.
+COST = 20_000
+
+
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("where,cpus,writes", [
+    ("qemu", 4, 20_000), ("vtx", 2, 2_000),
+    pytest.param("qemu", 4, 1_000_000, marks=full), pytest.param("qemu", 1, 20_000, marks=full),
+    pytest.param("vtx", 2, 20_000, marks=full), pytest.param("svm", 2, 2_000, marks=full)])
+def test_track(vm, where, cpus, writes):
+    """Every byte that is written is notified once, whoever writes it and however."""
+    toggles = 200 if where == "qemu" and cpus > 1 else 10
+    machine, _ = run(vm, where, cpus, "track", f"writes {writes} toggles {toggles}")
+    said = machine.seen(r"^PROBE: writes=(\d+) crossing=(\d+)$")[0]
+    assert int(said.group(1)) == writes
+
+
+@pytest.mark.seconds(20)
+def test_track_cost(vm):
+    """
+    With -icount QEMU runs the CPUs in turn and the TSC counts what all of them execute: that is the caller's cost, its
+    waiting, and what the three others do for the flush, which is more than the budget asks for.
+    """
+    machine = vm.qemu(probe_esp("track", "cost"), cpus=4, icount=True, timeout=200)
+    expect_end(machine)
+    said = machine.seen(r"^PROBE: cost add=(\d+) remove=(\d+)$")[0]
+    assert int(said.group(1)) <= COST
+    assert int(said.group(2)) <= COST

@@ -138,7 +138,9 @@ static void forget(struct page_track_region *region, struct tdp_mmu *tdp, unsign
 	struct page_track_frame *frame = &region->frames[index];
 
 	frame->count = 0;
-	open_map(tdp, region->base + index * PAGE_BYTES, frame);
+	/* Not while somebody has it open: what others write then would pass for his. */
+	if (frame->writer == 0)
+		open_map(tdp, region->base + index * PAGE_BYTES, frame);
 	region->used -= !is_used(frame);
 }
 

@@ -102,8 +102,8 @@ void page_track_register(struct page_track *track, struct page_track_notifier *n
 MUST_CHECK bool page_track_add(struct page_track *track, struct tdp_mmu *tdp, gpa_t gpa,
 			       bool *changed);
 /*
- * With the map's lock. Count it once less; the last time it gets back the rights that it had, or with the next writes
- * if no page is left to split its large leaf for that. Nobody need flush. Returns whether it was the last time; false
+ * With the map's lock. Count it once less; the last time it gets back the rights that it had; later if a CPU has it open,
+ * or if no page is left to split its large leaf for that. Nobody need flush. Returns whether it was the last time; false
  * also if it was not tracked.
  */
 bool page_track_remove(struct page_track *track, struct tdp_mmu *tdp, gpa_t gpa);

@@ -7,10 +7,43 @@
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
+#include "mm/guest_copy.h"
+#include "vmexit/guest_memory.h"
 #include "vmexit/step.h"
 
 /* What a debug exception sets: out of the way, so that the guest's old bits are not taken for news. */
-#define DR6_EVENTS (DR6_BREAKPOINTS | DR6_BD | DR6_BS | DR6_BT)
+#define DR6_EVENTS   (DR6_BREAKPOINTS | DR6_BD | DR6_BS | DR6_BT)
+
+/* PUSHF, which would push our TF. What cannot be fetched faults, and that ends the step. */
+#define OPCODE_PUSHF 0x9cu
+static bool pushes_flags(struct vcpu *vcpu)
+{
+	struct insn insn;
+
+	return guest_fetch_insn(vcpu, &insn) && insn.encoding == INSN_LEGACY &&
+	       insn.map == INSN_MAP_PRIMARY && insn.opcode == OPCODE_PUSHF;
+}
+
+/* TF is in the second byte of what was pushed, whatever its size. The stack's frames are still open. */
+static void clear_pushed_tf(struct vcpu *vcpu)
+{
+	const struct segment *ss = segment_read(vcpu, SEGMENT_SS);
+	uint64_t address = gpr_read_raw(vcpu, REG_RSP) + 1;
+	struct guest_span span;
+	struct guest_fault fault;
+	uint8_t flags;
+
+	if (!mode_is_64bit(vcpu)) {
+		address &= (ss->rights & SEGMENT_DB) != 0 ? UINT32_MAX : UINT16_MAX;
+		address = (uint32_t)(ss->base + address);
+	}
+	/* It has just been written. The hypervisor's own memory is refused: nothing has come there. */
+	if (!guest_translate(vcpu, (gva_t){ address }, 1, ACCESS_WRITE, &span, &fault) ||
+	    !guest_copy_in(&flags, span.gpa[0], sizeof(flags)))
+		return;
+	flags = (uint8_t)(flags & ~(RFLAGS_TF >> 8));
+	(void)!guest_copy_out(span.gpa[0], &flags, sizeof(flags));
+}
 
 static void begin(struct vcpu *vcpu)
 {
@@ -18,6 +51,7 @@ static void begin(struct vcpu *vcpu)
 	uint64_t rflags = rflags_read(vcpu);
 
 	svm->step_guest_tf = (rflags & RFLAGS_TF) != 0;
+	svm->step_pushf = !svm->step_guest_tf && pushes_flags(vcpu);
 	svm->step_dr6 = dr6_read(vcpu);
 	svm->step = true;
 	svm->step_delivery = false;
@@ -85,6 +119,8 @@ static void complete(struct vcpu *vcpu, struct exit_info *exit)
 	uint64_t hit = svm->vmcb->dr6 & enabled_breakpoints(dr7_read(vcpu));
 
 	restore_tf(vcpu, vcpu->step_kind == STEP_IRET);
+	if (svm->step_pushf)
+		clear_pushed_tf(vcpu);
 	if (svm->step_guest_tf || hit != 0)
 		events_raise_db(vcpu, hit | (svm->step_guest_tf ? DR6_BS : 0));
 	exit->kind = EXIT_STEP;

@@ -18,6 +18,7 @@ struct svm_vcpu {
 	uint32_t clean;	    /* the clean bits after an exit: all, or none where the CPU has none */
 	bool nmi_blocked;   /* where the VMCB has no place for it: until an IRET */
 	bool step;	    /* a single step is under way */
+	bool step_pushf;    /* over an instruction that pushes RFLAGS */
 	bool step_guest_tf; /* the guest's own TF meanwhile */
 	bool step_delivery; /* of an event, which no trap follows */
 	uint64_t step_dr6;  /* the guest's meanwhile */

@@ -362,13 +362,16 @@ static void frames_of_one_instruction(void **state)
 	assert_true(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }));
 	/* removed meanwhile: what was begun is still told, and the frame lives until then */
 	assert_true(take(RAM_BASE));
-	assert_int_equal(rights_at(RAM_BASE), RIGHT_ALL);
+	assert_int_equal(rights_at(RAM_BASE), RIGHT_ALL & ~RIGHT_WRITE);
+	assert_int_equal(page_track_open(&f.track, &f.writers[1], (gpa_t){ RAM_BASE }, true),
+			 PAGE_TRACK_BUSY);
 	ram[0] = 9;
 	f.writes = 0;
 	page_track_report(&f.track, writer, true);
 	assert_int_equal(f.writes, PAGE_TRACK_FRAMES);
 	page_track_close(&f.track, writer, &f.tdp);
 	assert_false(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }));
+	assert_int_equal(rights_at(RAM_BASE), RIGHT_ALL);
 	page_track_close(&f.track, &f.writers[1], &f.tdp);
 	page_track_close(&f.track, writer, &f.tdp); /* nothing open: nothing happens */
 	page_track_remove_region(&f.track, &f.tdp, (gpa_t){ RAM_BASE }, RAM_BYTES);

@@ -184,14 +184,17 @@ def test_boot_order_goes_on(vm):
 
 
 @pytest.mark.seconds(16)
-@pytest.mark.parametrize("cpus", [2, pytest.param(1, marks=pytest.mark.full)])
-def test_five_levels(vm, cpus):
-    """A machine with 5-level paging, in the firmware as far as it uses it and in Linux."""
-    esp = linux_esp(do="checksum,warnings,poweroff")
+@pytest.mark.parametrize("cpus,firmware", [
+    (1, 5), (2, 4), pytest.param(1, 4, marks=pytest.mark.full)])
+def test_five_levels(vm, cpus, firmware):
+    """5-level paging in Linux, and in the firmware, which a helper has switched to it."""
+    esp = linux_esp(do="checksum,warnings,poweroff").file("/spoil.efi", guest("spoil"))
+    if firmware == 5:
+        esp.text("/launch.txt",
+                 "\\spoil.efi five-levels\n" + esp.entries["launch.txt"][1].decode())
     machine = vm.qemu(esp, cpus=cpus, mem=768, cpu="la57=on", timeout=200)
+    machine.expect(rf"{firmware}-level host, {firmware}-level guest map", 60)
     machine.expect(rf"Solovisor \S+ {cpus} CPU", 60)
     expect_linux(machine, cpus)
     machine.expect(r"GUEST: warnings=0$", 20)
     assert machine.wait_end(30) == 0
-
-

@@ -12,6 +12,7 @@
  * or one on which it must start all the same:
  *
  *   spoil.efi move-gdt       the boot CPU's GDT, with a TSS, lies in memory that is called reserved
+ *   spoil.efi five-levels    the firmware runs with 5-level paging
  */
 #include <efi.h>
 #include <efilib.h>
@@ -123,6 +124,33 @@ static EFI_STATUS move_gdt(void)
 	return EFI_SUCCESS;
 }
 
+extern const uint8_t probe_levels_start[] __attribute__((visibility("hidden")));
+extern const uint8_t probe_levels_end[] __attribute__((visibility("hidden")));
+
+/* One page of code, one that becomes the new root and has the old one in its first entry. */
+static EFI_STATUS use_five_levels(void)
+{
+	EFI_PHYSICAL_ADDRESS pages = UINT32_MAX;
+	void(__attribute__((sysv_abi)) * change)(uint64_t address, uint64_t root);
+	uint64_t *root, cr3, rflags;
+	EFI_STATUS status;
+
+	status = BS->AllocatePages(AllocateMaxAddress, EfiBootServicesCode, 2, &pages);
+	if (EFI_ERROR(status))
+		return status;
+	CopyMem((void *)pages, (void *)(UINTN)probe_levels_start,
+		(UINTN)(probe_levels_end - probe_levels_start));
+	change = (void *)pages;
+	root = (uint64_t *)(pages + 4096);
+	ZeroMem(root, 4096);
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	root[0] = cr3 | 3;
+	__asm__ volatile("pushfq; pop %0; cli" : "=r"(rflags));
+	change(pages, (uint64_t)root);
+	__asm__ volatile("push %0; popfq" : : "r"(rflags) : "memory", "cc");
+	return EFI_SUCCESS;
+}
+
 /* PAUSE; JMP to it: in memory of its own, which outlives this program. */
 static AP_PROCEDURE hanging_code(void)
 {
@@ -161,6 +189,8 @@ static EFI_STATUS spoil(const CHAR16 *word, UINTN number)
 		return hog(number, word[0] == L'p');
 	if (is_word(word, L"move-gdt"))
 		return move_gdt();
+	if (is_word(word, L"five-levels"))
+		return use_five_levels();
 	if (is_word(word, L"lock-vmx"))
 		return lock_vmx(NULL), EFI_SUCCESS;
 	if (is_word(word, L"lock-svm"))

@@ -259,7 +259,8 @@ static bool secondary_form(const struct insn *insn, struct emulate_form *form)
 		form->bytes = form->reg_bytes = width(insn);
 		modify(form, EMULATE_XADD, 0);
 		return true;
-	case 0xc3: /* MOVNTI */
+	case 0xc3: /* MOVNTI: 4 or 8 bytes, also in 16-bit code */
+		form->bytes = form->reg_bytes = insn->operand_bytes == 8 ? 8 : 4;
 		return insn->simd == INSN_SIMD_NONE && !insn->operand_override &&
 		       load_or_store(false, form);
 	case 0xc7:

@@ -10,7 +10,7 @@
 #include "mm/addr.h"
 #include "mm/gva_fetch.h"
 #include "mm/gva_walk.h"
-#include "vmexit/decode.h"
+#include "vmexit/decode_system.h"
 
 /* An access spans at most two pages. */
 #define GUEST_ACCESS_MAX_BYTES 4096u

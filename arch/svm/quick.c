@@ -6,7 +6,7 @@
 #include "arch/x86/cr.h"
 #include "core/caps.h"
 #include "vmexit/apic_access.h"
-#include "vmexit/decode.h"
+#include "vmexit/decode_system.h"
 
 #define OPCODE_BYTES(count) BITS64(8 * (count)-1, 0)
 

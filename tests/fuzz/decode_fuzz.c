@@ -1,4 +1,5 @@
-// sources: vmexit/decode.c vmexit/decode_operands.c vmexit/decode_vector.c
+// sources: vmexit/decode.c vmexit/decode_implied.c vmexit/decode_operands.c vmexit/decode_store.c
+// sources: vmexit/decode_system.c vmexit/decode_vector.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any bytes, in any mode: the decoder reads no byte too many and its answers agree with each other.
@@ -8,6 +9,9 @@
 #include <string.h>
 
 #include "vmexit/decode_operands.h"
+
+#include "vmexit/decode_store.h"
+#include "vmexit/decode_system.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

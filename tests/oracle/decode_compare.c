@@ -1,6 +1,7 @@
 // sources: tests/oracle/binutils_differences.c tests/oracle/capstone_differences.c tests/oracle/capstone_oracle.c
-// sources: tests/oracle/every_insn.c tests/oracle/elf_code.c tests/oracle/insn_facts.c tests/oracle/operand_text.c tests/oracle/random_insn.c
-// sources: tests/oracle/sample.c vmexit/decode.c vmexit/decode_operands.c vmexit/decode_vector.c
+// sources: tests/oracle/elf_code.c tests/oracle/every_insn.c tests/oracle/insn_facts.c tests/oracle/operand_text.c
+// sources: tests/oracle/random_insn.c
+// sources: tests/oracle/sample.c vmexit/decode.c vmexit/decode_implied.c vmexit/decode_operands.c vmexit/decode_vector.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The decoder against Capstone and binutils.

@@ -1,4 +1,4 @@
-// sources: vmexit/decode.c vmexit/decode_operands.c vmexit/decode_vector.c
+// sources: vmexit/decode.c vmexit/decode_implied.c vmexit/decode_operands.c vmexit/decode_vector.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the comparison with other decoders cannot see: implied operands, the stack, #UD, registers, refusals. */
 #include <setjmp.h>

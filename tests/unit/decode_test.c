@@ -1,4 +1,4 @@
-// sources: vmexit/decode.c
+// sources: vmexit/decode.c vmexit/decode_store.c vmexit/decode_system.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The decoder against hand-made cases; tests/oracle compares it with other decoders. */
 #include <setjmp.h>
@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-#include "vmexit/decode.h"
+#include "vmexit/decode_store.h"
+#include "vmexit/decode_system.h"
 
 #define NONE INSN_NO_REGISTER
 

@@ -1,4 +1,4 @@
-// sources: vmexit/guest_memory.c vmexit/decode.c core/regs.c core/events.c
+// sources: vmexit/guest_memory.c vmexit/decode.c vmexit/decode_system.c core/regs.c core/events.c
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c
 // sources: mm/guest_copy.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */

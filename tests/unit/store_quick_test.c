@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: vmexit/store_quick.c vmexit/decode.c
+// sources: vmexit/store_quick.c vmexit/decode.c vmexit/decode_store.c
 /* The quick decoder says the same as the complete one, or nothing. */
 #include "vmexit/store_quick.h"
 
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "vmexit/decode.h"
+#include "vmexit/decode_store.h"
 
 #define CASES 2000000u
 

@@ -1,4 +1,4 @@
-// sources: vmexit/task_switch.c vmexit/guest_memory.c vmexit/decode.c
+// sources: vmexit/task_switch.c vmexit/guest_memory.c vmexit/decode.c vmexit/decode_system.c
 // sources: core/pdptr.c arch/x86/cr_rules.c core/regs.c core/events.c arch/x86/segment.c
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c mm/guest_copy.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */

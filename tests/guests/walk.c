@@ -204,16 +204,24 @@ static const char *ask_leniently(struct trial *trial)
 	return strict.error_code & PRESENT ? NULL : "lenient where it should not be";
 }
 
-/* The debugger's way: where the entries lead, whatever the rights, and nothing is marked. trial->call is the answer with rights. */
+/*
+ * The debugger's way: where the entries lead, whatever the rights, and nothing is marked. trial->call is the answer with
+ * rights. One bit of the registers that does not matter here is another, so that the next walk must not take over the
+ * rights of this one.
+ */
 static const char *ask_peeking(const struct trial *trial)
 {
 	const struct table_case *c = &trial->c;
+	static const uint64_t flips[] = { 0, CR4_SMEP, CR4_SMAP, CR4_PKE, CR4_PKS };
 	const uint32_t error = trial->call.error_code;
+	const uint32_t which = (uint32_t)c->trip.value % (sizeof(flips) / sizeof(flips[0]));
 	const bool leads_there = trial->call.outcome == TEST_CALL_TRANSLATED ||
 				 ((error & PRESENT) && !(error & RESERVED));
 
 	fill_block(c);
 	call_block.access |= ACCESS_PEEK;
+	call_block.cr0 ^= which == 0 ? CR0_WP : 0;
+	call_block.cr4 ^= flips[which];
 	call_block.flags |= TEST_CALL_MARK;
 	if (calls_walk(&call_block) != TEST_CALL_DONE)
 		return "refused";

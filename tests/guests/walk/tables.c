@@ -207,6 +207,10 @@ static void random_registers(struct table_case *c, uint64_t *random)
 		trip->cr4 |= CR4_PSE;
 	if (c->mode == MODE_5_LEVEL)
 		trip->cr4 |= CR4_LA57;
+	/* The walker has a short cut for these: accessed and dirty already, no keys. */
+	c->is_plain = one_in(random, 4);
+	if (c->is_plain)
+		trip->cr4 &= ~(CR4_PKE | CR4_PKS);
 	trip->efer = (home_efer & ~EFER_OWN) | (mode->is_64 ? EFER_LME : 0) |
 		     (table_cpu.nx && !one_in(random, 4) ? EFER_NXE : 0);
 	trip->pkru = random_keys(random);
@@ -355,7 +359,7 @@ static uint64_t random_entry(const struct table_case *c, unsigned level, uint64_
 		return entry;
 	if (level == c->leaf && level > 0)
 		entry |= ENTRY_PS;
-	entry |= maybe(random, true, ENTRY_A);
+	entry |= c->is_plain ? ENTRY_A | ENTRY_D : maybe(random, true, ENTRY_A);
 	if (!one_in(random, 5))
 		entry |= ENTRY_RW;
 	if (!one_in(random, level == c->leaf ? 3 : 8))

@@ -56,6 +56,7 @@ struct table_case {
 	uint64_t *page[LEVELS]; /* the table of each level */
 	unsigned index[LEVELS]; /* the entry in it */
 	uint64_t entry[LEVELS]; /* as written */
+	bool is_plain;		/* everything is marked already, and there are no keys */
 	bool bad_pdpte;		/* a reserved bit in a present PDPTE */
 };
 

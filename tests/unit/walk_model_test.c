@@ -99,7 +99,8 @@ static void check_success(const struct model_walk *want, const struct gva_result
 {
 	assert_int_equal(result->gpa.v, want->physical);
 	assert_int_equal(result->page_bytes, want->size);
-	assert_int_equal(result->entry, want->leaf);
+	/* a table may lead to itself: then the walker loses a race with itself, and looks again */
+	assert_int_equal(result->entry | A | D, want->leaf | A | D);
 	assert_int_equal(result->rights, RIGHT_READ | (want->writable ? RIGHT_WRITE : 0) |
 						 (want->user ? RIGHT_USER : 0) |
 						 (want->executable ? RIGHT_EXEC : 0));

@@ -4,6 +4,7 @@
 #include "core/caps.h"
 #include "core/log.h"
 #include "vmexit/emulate_call.h"
+#include "vmexit/sync_call.h"
 #include "vmexit/test_call.h"
 #include "vmexit/track_call.h"
 
@@ -60,6 +61,9 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 		break;
 	case HYPERCALL_TEST_WALK:
 		known = test_call_walk(vcpu, &result);
+		break;
+	case HYPERCALL_TEST_SYNC:
+		known = sync_call(vcpu, &result);
 		break;
 	case HYPERCALL_TEST_EMULATE:
 		known = emulate_call(vcpu, &result);

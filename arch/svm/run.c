@@ -94,9 +94,9 @@ static inline void skip_insn(struct vcpu *vcpu, unsigned bytes)
 
 	if (UNLIKELY((vmcb->efer & EFER_LMA) == 0 || (vmcb->cs.attributes & (SEGMENT_L >> 4)) == 0))
 		rip = (uint32_t)rip;
-	vcpu->regs.rip = vmcb->rip = rip;
+	vcpu->regs.rip = vmcb->rip = rip; /* also if it is dirty */
 	vmcb->interrupt_shadow &= ~INTERRUPT_SHADOW;
-	vcpu->regs.available &= ~REG_BIT(REG_INTERRUPT_SHADOW);
+	vcpu->regs.interrupt_shadow = 0; /* right whether it is available, dirty, or neither */
 	if (UNLIKELY((vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0))
 		trap_and_resume_flags(vcpu);
 }

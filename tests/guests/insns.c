@@ -7,6 +7,7 @@
  * without Solovisor, or how it is to show in CPUID; lax: a machine that checks no reserved bits.
  */
 #include "tests/guests/lib/probe.h"
+#include "vmexit/sync_call.h"
 
 enum { PAGE = 4096, APIC_EOI = 0xb0, APIC_SVR = 0xf0, ICR_NMI = 0x4400, ICR_FIXED = 0x4000 };
 enum { MSR_FEATURE_CONTROL = 0x3a, MSR_VMX_BASIC = 0x480 };
@@ -454,6 +455,67 @@ static void check_steps(void)
 	}
 }
 
+/* --- the state, moved to a user of the hypervisor and back --- */
+
+static uint64_t move_state(uint64_t deed, uint64_t *r11, uint64_t xmm5[2])
+{
+	register uint64_t in_r11 __asm__("r11") = *r11;
+	uint64_t rax = HYPERCALL_TEST_SYNC;
+
+	if (is_amd)
+		__asm__ volatile("movups (%[xmm]), %%xmm5; vmmcall; movups %%xmm5, (%[xmm])"
+				 : "+a"(rax), "+r"(in_r11)
+				 : "c"(deed), [xmm] "r"(xmm5)
+				 : "xmm5", "memory");
+	else
+		__asm__ volatile("movups (%[xmm]), %%xmm5; vmcall; movups %%xmm5, (%[xmm])"
+				 : "+a"(rax), "+r"(in_r11)
+				 : "c"(deed), [xmm] "r"(xmm5)
+				 : "xmm5", "memory");
+	*r11 = in_r11;
+	return rax;
+}
+
+static void sync_regs(uint64_t regs[8])
+{
+	__asm__ volatile("mov %%cr0, %0; mov %%cr3, %1" : "=r"(regs[0]), "=r"(regs[1]));
+	regs[2] = probe_cr4();
+	__asm__ volatile("mov %%dr0, %0; mov %%dr3, %1" : "=r"(regs[3]), "=r"(regs[4]));
+	__asm__ volatile("mov %%dr6, %0; mov %%dr7, %1" : "=r"(regs[5]), "=r"(regs[6]));
+	regs[7] = probe_rdmsr(MSR_EFER);
+}
+
+static void check_sync_deed(const char *name, uint64_t deed, bool accepted)
+{
+	const uint64_t old = UINT64_C(0x5555555544444444);
+	const uint64_t want = deed == SYNC_CALL_CHANGE ? SYNC_CALL_VALUE : old;
+	uint64_t r11 = old, xmm5[2] = { old, ~old }, before[8], after[8], reason, dr2;
+
+	__asm__ volatile("mov %0, %%dr2" : : "r"(old));
+	sync_regs(before);
+	reason = move_state(deed, &r11, xmm5);
+	sync_regs(after);
+	__asm__ volatile("mov %%dr2, %0" : "=r"(dr2));
+	probe_check((reason == 0) == accepted, name, "reason %lu", reason);
+	probe_check(r11 == want && dr2 == want && xmm5[0] == want && xmm5[1] == ~old, name,
+		    "R11 0x%lx DR2 0x%lx XMM5 0x%lx 0x%lx", r11, dr2, xmm5[0], xmm5[1]);
+	for (uint32_t i = 0; i < 8; i++)
+		probe_check(before[i] == after[i], name, "register %u: 0x%lx, was 0x%lx", i,
+			    after[i], before[i]);
+}
+
+static void check_sync(void)
+{
+	if (is_bare)
+		return;
+	check_sync_deed("sync-same", SYNC_CALL_SAME, true);
+	check_sync_deed("sync-change", SYNC_CALL_CHANGE, true);
+	check_sync_deed("sync-bad-rip", SYNC_CALL_BAD_RIP, false);
+	check_sync_deed("sync-bad-cr4", SYNC_CALL_BAD_CR4, false);
+	check_sync_deed("sync-bad-xsave", SYNC_CALL_BAD_XSAVE, false);
+	__asm__ volatile("mov %0, %%dr2" : : "r"(UINT64_C(0)));
+}
+
 /* --- interrupts --- */
 
 /* STI holds an interrupt back for one instruction, also for one that exits. */
@@ -601,6 +663,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	check_registers();
 	check_xsetbv();
 	check_steps();
+	check_sync();
 	check_shadow();
 	check_nmis();
 	check_nested_nmi("nmi-blocked", do_nothing, 0);

@@ -368,7 +368,6 @@ static enum regs_sync_reason check_shadow(const struct regs_sync *state,
 	uint32_t shadow = state->events.interrupt_shadow;
 	uint32_t known = env->vmx ? SHADOW_STI | SHADOW_MOV_SS : SHADOW_STI;
 
-	REFUSE_IF((shadow & ~(SHADOW_STI | SHADOW_MOV_SS)) != 0, SHADOW_RESERVED);
 	REFUSE_IF(shadow == (SHADOW_STI | SHADOW_MOV_SS), SHADOW_BOTH);
 	REFUSE_IF((shadow & ~known) != 0, SHADOW_RESERVED);
 	REFUSE_IF(env->vmx && shadow == SHADOW_STI && (state->regs.rflags & RFLAGS_IF) == 0,

@@ -107,6 +107,8 @@ static bool get_xsave(struct regs_sync_xsave *set)
 	if (set->bytes > sizeof(set->area))
 		return false;
 	memset(set->area, 0, sizeof(set->area));
+	if ((xcr0 & XCR0_SSE) == 0)
+		fxsave(set->area);
 	xsave(set->area, xcr0);
 	return true;
 }
@@ -186,7 +188,11 @@ static enum regs_sync_reason check_copy(bool with_xsave)
 
 static bool load_xsave(const struct regs_sync_xsave *set)
 {
-	return xsetbv_safe(0, set->xcr0) && xrstor_safe(set->area, set->xcr0);
+	if (!xsetbv_safe(0, set->xcr0))
+		return false;
+	if ((set->xcr0 & XCR0_SSE) == 0 && !fxrstor_safe(set->area))
+		return false;
+	return xrstor_safe(set->area, set->xcr0);
 }
 
 /* The CPU's own opinion, and the last thing that can fail. */

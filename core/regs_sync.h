@@ -54,7 +54,7 @@ struct regs_sync_debug {
 	uint64_t dr6, dr7;
 };
 
-/* Standard form. SDM: "XSAVE Area". */
+/* Standard form. SDM: "XSAVE Area". If XCR0 is without SSE, SSE state is there all the same, without a bit in XSTATE_BV. */
 struct regs_sync_xsave {
 	uint64_t xcr0;
 	uint64_t bytes; /* as XCR0 wants it */

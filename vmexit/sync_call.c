@@ -23,7 +23,8 @@ static void change(void)
 	state.regs.gpr[R11] = value;
 	state.debug.dr[2] = value;
 	memcpy(state.xsave.area + XSAVE_XMM5, &value, sizeof(value));
-	state.xsave.area[XSAVE_XSTATE_BV] |= AREA_XMM;
+	if ((state.xsave.xcr0 & XCR0_SSE) != 0)
+		state.xsave.area[XSAVE_XSTATE_BV] |= AREA_XMM;
 }
 
 static void prepare(enum sync_call_deed deed)

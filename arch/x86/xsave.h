@@ -26,10 +26,13 @@ uint32_t xsave_bytes(uint64_t xcr0, const struct x86_limits *limits);
 
 /*
  * XSAVE the components in `mask`; the area is 64-byte aligned and zero. XRSTOR them: those without a bit in the area's
- * XSTATE_BV become as after a reset. False: the area is not well formed, and some components may be loaded.
+ * XSTATE_BV become as after a reset. False: the area is not well formed, and some components may be loaded. FXSAVE and
+ * FXRSTOR are for x87 and SSE state where XCR0 is without SSE, as with an OS, or a firmware, that does not use XSAVE.
  */
 #ifdef HOST_TEST
 __attribute__((weak)) uint64_t xcr0_read(void);
+__attribute__((weak)) void fxsave(void *area);
+MUST_CHECK __attribute__((weak)) bool fxrstor_safe(const void *area);
 __attribute__((weak)) void xsave(void *area, uint64_t mask);
 MUST_CHECK __attribute__((weak)) bool xrstor_safe(const void *area, uint64_t mask);
 #else
@@ -39,6 +42,24 @@ static inline uint64_t xcr0_read(void)
 
 	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	return (uint64_t)high << 32 | low;
+}
+
+static inline void fxsave(void *area)
+{
+	asm volatile("fxsave64 (%[area])" : : [area] "r"(area) : "memory");
+}
+
+MUST_CHECK static inline bool fxrstor_safe(const void *area)
+{
+	bool ok = false;
+
+	asm volatile("1: fxrstor64 (%[area])\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" EX_TABLE("1b", "2b")
+		     : [ok] "+q"(ok)
+		     : [area] "r"(area)
+		     : "memory");
+	return ok;
 }
 
 static inline void xsave(void *area, uint64_t mask)

@@ -81,6 +81,18 @@ bool xsetbv_safe(uint32_t index, uint64_t value)
 	return index == 0 && xcr0_is_legal(value, &fake_limits);
 }
 
+void fxsave(void *area)
+{
+	memcpy(area, cpu.area, XSAVE_HEADER);
+}
+
+bool fxrstor_safe(const void *area)
+{
+	memcpy(cpu.area, area, XSAVE_HEADER);
+	memcpy(cpu.area + XSAVE_MXCSR_MASK, &(uint32_t){ 0xffff }, 4);
+	return true;
+}
+
 void xsave(void *area, uint64_t mask)
 {
 	memcpy(area, cpu.area, xsave_bytes(mask, &fake_limits));

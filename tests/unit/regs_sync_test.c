@@ -71,6 +71,17 @@ static void pae_paging(void)
 	user.sregs.cr3 = 0x2000;
 }
 
+static void data_in_cs(void)
+{
+	real_mode();
+	segment(SEGMENT_CS)->rights = 0x93;
+}
+
+static void with_ldt(void)
+{
+	*segment(SEGMENT_LDTR) = (struct segment){ 0x8000, 0xff, 0x82, 0x50 };
+}
+
 static void vm86(void)
 {
 	protected_mode();
@@ -129,6 +140,15 @@ static void int3(void)
 static void shadow_of_sti(void)
 {
 	user.events.interrupt_shadow = SHADOW_STI;
+}
+
+/* The area keeps SSE state, and there is no bit for it. */
+static void only_x87(void)
+{
+	user.xsave.xcr0 = XCR0_X87;
+	user.xsave.bytes = XSAVE_LEGACY_BYTES;
+	user.xsave.area[XSAVE_XSTATE_BV] = 1;
+	user.xsave.area[160] = 0x77;
 }
 
 static void avx512(void)
@@ -211,6 +231,9 @@ static const struct malformed malformed[] = {
 	{ NULL, SEG(CS, rights), SET(SEGMENT_UNUSABLE), REGS_SYNC_SEGMENT_UNUSABLE, BOTH },
 	{ NULL, SEG(TR, rights), SET(SEGMENT_UNUSABLE), REGS_SYNC_SEGMENT_UNUSABLE, VMX },
 	{ NULL, SEG(TR, selector), SET(SELECTOR_TI), REGS_SYNC_SEGMENT_SELECTOR, VMX },
+	{ with_ldt, SEG(LDTR, selector), SET(SELECTOR_TI), REGS_SYNC_SEGMENT_SELECTOR, BOTH },
+	{ with_ldt, SEG(LDTR, base), VALUE(NOT_CANONICAL), REGS_SYNC_SEGMENT_BASE, BOTH },
+	{ data_in_cs, SEG(CS, rights), SET(0x60), REGS_SYNC_SEGMENT_DPL, VMX },
 	{ NULL, SEG(FS, base), VALUE(NOT_CANONICAL), REGS_SYNC_SEGMENT_BASE, BOTH },
 	{ NULL, SEG(GS, base), VALUE(NOT_CANONICAL), REGS_SYNC_SEGMENT_BASE, BOTH },
 	{ NULL, SEG(TR, base), VALUE(NOT_CANONICAL), REGS_SYNC_SEGMENT_BASE, BOTH },
@@ -395,7 +418,8 @@ static void good_sets_are_accepted_whole(void **state)
 {
 	static void (*const states[])(void) = { real_mode, protected_mode, pae_paging, vm86,
 						user_mode, page_fault,	   debug_trap, external,
-						nmi,	   avx512 };
+						nmi,	   avx512,	   with_ldt,   data_in_cs,
+						only_x87 };
 
 	(void)state;
 	for (unsigned i = 0; i < 2 * ARRAY_COUNT(states); i++) {
@@ -474,16 +498,19 @@ static void a_cpu_that_waits_is_left_alone(void **state)
 
 static void a_cpu_without_xsave_has_no_such_set(void **state)
 {
+	struct regs_check_env env = { .vmx = true };
 	static const struct x86_limits none = {
 		.cr4 = UINT64_MAX, .efer = UINT64_MAX, .maxphyaddr = 40, .canonical_bits = 48
 	};
 
 	(void)state;
+	env.limits = &none;
 	regs_sync_init(&none);
 	user.valid = REGS_SYNC_ALL;
 	regs_sync_to_user(&cpu.vcpu, &user);
 	assert_int_equal(user.valid, REGS_SYNC_ALL & ~REGS_SYNC_XSAVE);
 	assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_XSAVE_ABSENT);
+	assert_int_equal(regs_check_state(&user, true, &env), REGS_SYNC_XSAVE_ABSENT);
 }
 
 int main(void)

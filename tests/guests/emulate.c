@@ -25,8 +25,12 @@
 #include "tests/guests/emulate/cases.h"
 
 enum { SHOWN_MAX = 20, MANY = 200000, REACH = 192, FULL_INTERVAL = 256 };
+/* So many cases come upon each form. */
+enum { ALL_FORMS = 4000 };
 
 static uint32_t bad_count, done_count, fault_count, skipped_count;
+static uint64_t emulated_count;
+static uint32_t emulated_of[CASE_FORMS_MAX];
 static bool is_qemu, is_bochs;
 
 /* --- printing --- */
@@ -170,6 +174,7 @@ static void note_bad(uint32_t number, const struct test_case *test, const char *
 static bool run_case(uint32_t number, const struct test_case *test)
 {
 	struct cpu_state plain, emulated;
+	uint64_t count;
 
 	run_code(test->code_offset, test->bytes, test->count);
 	run_rights(test->rights);
@@ -181,6 +186,9 @@ static bool run_case(uint32_t number, const struct test_case *test)
 	run_world(&worlds[1], &test->in, &emulated);
 	if (!run_emulate(false))
 		return false;
+	count = run_emulated();
+	emulated_of[test->form] += count != emulated_count;
+	emulated_count = count;
 	fault_count += plain.vector != VECTOR_BP;
 	done_count++;
 	if (!same_registers(test, &plain, &emulated))
@@ -236,12 +244,25 @@ static bool run_cases(uint32_t count, uint64_t random)
 	return true;
 }
 
+/* None that is always left to the CPU. */
+static void check_forms(void)
+{
+	uint32_t missing = 0;
+
+	for (uint32_t i = 0; i < case_form_count(); i++) {
+		if (emulated_of[i])
+			continue;
+		missing++;
+		probe_print("PROBE: %s, form %u, was never emulated\n", case_form_name(i), i);
+	}
+	probe_check(!missing, "forms", "%u of %u", missing, case_form_count());
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
 	const char *options = probe_begin(image, table);
 	const uint64_t seed = probe_number(options, "seed", 1);
 	const uint32_t count = (uint32_t)probe_number(options, "cases", MANY);
-	uint64_t emulated;
 	bool good;
 
 	is_qemu = probe_has_word(options, "qemu");
@@ -250,12 +271,14 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		probe_print("PROBE: REP MOVSQ copies %s\n",
 			    bytes_are_smeared() ? "bytes" : "quadwords");
 		run_begin();
+		emulated_count = run_emulated();
 		good = run_cases(count, seed * UINT64_C(0x9e3779b97f4a7c15) | 1);
-		emulated = run_emulated();
 		run_end();
 		probe_check(good, "hypercall", "refused");
 		probe_print("PROBE: cases=%u faults=%u remade=%u emulated=%lu\n", done_count,
-			    fault_count, skipped_count, emulated);
+			    fault_count, skipped_count, emulated_count);
+		if (count >= ALL_FORMS)
+			check_forms();
 		probe_check(!bad_count, "same", "%u of %u cases", bad_count, done_count);
 	}
 	return probe_end();

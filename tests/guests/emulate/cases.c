@@ -147,6 +147,8 @@ static const struct form forms[] = {
 
 enum { FORM_COUNT = sizeof(forms) / sizeof(forms[0]) };
 
+_Static_assert((int)FORM_COUNT <= (int)CASE_FORMS_MAX, "emulate.c counts them");
+
 /* --- random numbers ------------------------------------------------------------------------- */
 
 /* The instruction as it grows, and the registers that have a meaning already. */
@@ -884,12 +886,23 @@ static bool patch_rip(struct maker *make)
 	return make->address_bytes == 4 || displacement == (uint64_t)(int32_t)displacement;
 }
 
+uint32_t case_form_count(void)
+{
+	return FORM_COUNT;
+}
+
+const char *case_form_name(uint32_t form)
+{
+	return forms[form].name;
+}
+
 bool case_make(uint64_t *random, const struct case_limits *limits, struct test_case *out)
 {
 	struct maker make = { .random = random, .limits = limits, .out = out, .rip_at = -1 };
 
 	*out = (struct test_case){ .count = 0 };
-	make.form = &forms[below(&make, FORM_COUNT)];
+	out->form = below(&make, FORM_COUNT);
+	make.form = &forms[out->form];
 	out->name = make.form->name;
 	out->undefined = make.form->undefined;
 	out->modifies = make.form->modifies;

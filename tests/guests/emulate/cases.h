@@ -11,6 +11,7 @@ enum { INSN_MAX = 15 };
 
 struct test_case {
 	const char *name;
+	uint32_t form;
 	enum mode mode;
 	uint8_t bytes[INSN_MAX + 8];
 	uint32_t count, code_offset;
@@ -25,6 +26,11 @@ struct test_case {
 struct case_limits {
 	bool qemu, bochs;
 };
+
+enum { CASE_FORMS_MAX = 256 };
+
+uint32_t case_form_count(void);
+const char *case_form_name(uint32_t form);
 
 /* False: these random numbers make no instruction; try the next ones. */
 bool case_make(uint64_t *random, const struct case_limits *limits, struct test_case *out);

@@ -144,13 +144,13 @@ static uint64_t shift_right(unsigned bytes, uint64_t a, unsigned count, bool ari
 static uint64_t rotate(enum alu_shift operation, unsigned bytes, uint64_t a, unsigned count,
 		       uint64_t *flags)
 {
-	unsigned bits = 8 * bytes;
+	unsigned bits = 8 * bytes, distance = count & (bits - 1);
 	bool left = operation == ALU_ROL;
 	uint64_t result = a;
 
-	count %= bits;
-	if (count != 0)
-		result = left ? a << count | a >> (bits - count) : a >> count | a << (bits - count);
+	if (distance != 0)
+		result = left ? a << distance | a >> (bits - distance)
+			      : a >> distance | a << (bits - distance);
 	result = alu_cut(result, bytes);
 	set_flag(flags, RFLAGS_CF, left ? bit_of(result, 0) : top_bit(result, bytes));
 	set_flag(flags, RFLAGS_OF,

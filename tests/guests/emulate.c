@@ -153,8 +153,9 @@ static bool same_around(uint64_t place)
 
 static bool same_memory(uint32_t number, const struct test_case *test)
 {
-	bool same = same_around(test->places[0]) & same_around(test->places[1]);
+	bool same = same_around(test->places[0]);
 
+	same &= same_around(test->places[1]);
 	if (number % FULL_INTERVAL == 0)
 		same &= same_pages();
 	return same;

@@ -15,41 +15,64 @@
 enum { FRAME_RELEASE, FRAME_TRAP, FRAME_COUNT };
 
 static _Atomic(uint64_t) frame = NO_FRAME; /* changed under vm->lock */
+static unsigned frame_rights;		   /* that it had; the same */
 static _Atomic(uint32_t) emulation_lock;   /* one emulation at a time */
 static _Atomic(uint64_t) emulation_count;
 
 /* --- the hypercall ------------------------------------------------------------------------- */
 
-/* Called with the map's lock held. */
-static bool change(struct vcpu *vcpu, gpa_t gpa, bool trap)
+/* These two are called with the map's lock held. */
+
+static bool set_rights(struct vcpu *vcpu, gpa_t gpa, unsigned rights)
 {
-	unsigned rights = trap ? 0 : RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC;
-	uint64_t expected = trap ? NO_FRAME : gpa.v;
 	bool changed = false;
 
-	if (atomic_load(&frame) != expected)
+	if (!tdp_mmu_protect(&vcpu->vm->tdp, gpa, PAGE_BYTES, rights, &changed))
 		return false;
-	/* Known before the first fault, and until the last one. */
-	if (trap)
-		atomic_store(&frame, gpa.v);
-	if (!tdp_mmu_protect(&vcpu->vm->tdp, gpa, PAGE_BYTES, rights, &changed)) {
-		atomic_store(&frame, expected);
-		return false;
-	}
 	if (changed) {
 		tdp_flush_all(vcpu);
 		tdp_mmu_flushed(&vcpu->vm->tdp);
 	}
-	if (!trap)
-		atomic_store(&frame, NO_FRAME);
 	return true;
+}
+
+/* The frame is known before the first fault on it, and until after the last one. */
+static bool change(struct vcpu *vcpu, gpa_t gpa, bool trap)
+{
+	struct vm *vm = vcpu->vm;
+	struct page_mapping mapping;
+
+	if (!trap) {
+		if (atomic_load(&frame) != gpa.v || !set_rights(vcpu, gpa, frame_rights))
+			return false;
+		atomic_store(&frame, NO_FRAME);
+		return true;
+	}
+	if (atomic_load(&frame) != NO_FRAME || page_track_is_closed(&vm->track, gpa) ||
+	    !page_table_lookup(&vm->tdp.table, gpa.v, &mapping))
+		return false;
+	frame_rights = mapping.rights;
+	atomic_store(&frame, gpa.v);
+	if (set_rights(vcpu, gpa, 0))
+		return true;
+	atomic_store(&frame, NO_FRAME);
+	return false;
+}
+
+static bool change_locked(struct vcpu *vcpu, gpa_t gpa, bool trap)
+{
+	bool ok;
+
+	lock_acquire(&vcpu->vm->lock);
+	ok = change(vcpu, gpa, trap);
+	lock_release(&vcpu->vm->lock);
+	return ok;
 }
 
 bool emulate_call(struct vcpu *vcpu, uint64_t *result)
 {
 	gpa_t gpa = { regs_fixed_read(&vcpu->regs, REG_RCX) };
 	uint64_t what = regs_fixed_read(&vcpu->regs, REG_RDX);
-	bool ok;
 
 	if (cpl_read(vcpu) != 0)
 		return false;
@@ -57,10 +80,7 @@ bool emulate_call(struct vcpu *vcpu, uint64_t *result)
 	if (what > FRAME_TRAP || (gpa.v & (PAGE_BYTES - 1)) != 0 ||
 	    !guest_copy_is_ram(gpa, PAGE_BYTES))
 		return true;
-	lock_acquire(&vcpu->vm->lock);
-	ok = change(vcpu, gpa, what == FRAME_TRAP);
-	lock_release(&vcpu->vm->lock);
-	if (ok)
+	if (change_locked(vcpu, gpa, what == FRAME_TRAP))
 		*result = EMULATE_CALL_DONE;
 	return true;
 }
@@ -148,8 +168,14 @@ enum exit_verdict emulate_call_exit(struct vcpu *vcpu, const struct exit_info *e
 {
 	enum emulate_result result = EMULATE_NATIVE;
 
+	/* Code or page tables: nobody meant that, and another CPU may have been first. */
+	if (exit->fault.fetch || exit->fault.during_walk) {
+		(void)change_locked(vcpu, (gpa_t){ ALIGN_DOWN(exit->fault.gpa.v, PAGE_BYTES) },
+				    false);
+		return VERDICT_RESUME;
+	}
 	/* During a native step the other half of the operand is meant. */
-	if (vcpu->step_kind == STEP_NONE && !exit->fault.during_walk && !exit->fault.fetch)
+	if (vcpu->step_kind == STEP_NONE)
 		result = emulate(vcpu);
 	switch (result) {
 	case EMULATE_DONE:

@@ -10,15 +10,16 @@
 
 /*
  * RAX on input; CPL 0, else #UD. RCX is the guest-physical address of a page of RAM, RDX 1 to have accesses to it emulated from
- * now on, or 0 for no longer. There is one such frame at a time. On output RAX is an enum emulate_call_status. With RDX 2 RAX
- * becomes how many times an instruction, or some iterations of one, have been emulated.
+ * now on, or 0 for no longer; executing from it, or page tables in it, also end that. There is one such frame at a time. On
+ * output RAX is an enum emulate_call_status. With RDX 2 RAX becomes how many times an instruction, or some iterations of one,
+ * have been emulated.
  */
 #define HYPERCALL_TEST_EMULATE UINT64_C(0x534f4c4f56454d55) /* "SOLOVEMU" */
 
 enum emulate_call_status {
 	EMULATE_CALL_DONE = 0,
 	EMULATE_CALL_REFUSED =
-		1, /* no RAM, or another frame is, or no memory is left to split the map */
+		1, /* no RAM, another frame is, or no page is left to split the map */
 };
 
 /* False: #UD. */

@@ -245,6 +245,47 @@ static bool run_cases(uint32_t count, uint64_t random)
 	return true;
 }
 
+/* --- the hypercall --- */
+
+static uint64_t vector_at(uint64_t cs, uint64_t ss, uint64_t rip)
+{
+	const uint8_t rights[WORLD_PAGES] = { PAGE_ALL, PAGE_ALL, PAGE_ALL,
+					      PAGE_ALL, PAGE_ALL, PAGE_ALL };
+	struct cpu_state in = { .cs = cs, .ss = ss, .rip = rip, .rflags = 2 }, out;
+
+	in.ds = in.es = in.fs = in.gs = (uint16_t)ss;
+	in.gpr[RAX] = UINT64_C(0x534f4c4f56454d55);
+	in.gpr[RCX] = (uint64_t)worlds[1].frames[TARGET_INDEX];
+	in.gpr[RDX] = 1;
+	run_rights(rights);
+	run_world(&worlds[1], &in, &out);
+	return out.vector;
+}
+
+/* Who may call it for what, and how code ends it. */
+static void check_hypercall(void)
+{
+	static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1 }, vmmcall[] = { 0x0f, 0x01, 0xd9 };
+	uint8_t *frame = worlds[1].frames[TARGET_INDEX];
+	const uint64_t other = (uint64_t)worlds[0].frames[TARGET_INDEX];
+
+	run_code(0, vmcall, sizeof(vmcall));
+	run_code(16, vmmcall, sizeof(vmmcall));
+	probe_check(vector_at(SELECTOR_CODE64_3, SELECTOR_DATA_3, CODE_PAGE) == VECTOR_UD &&
+			    vector_at(SELECTOR_CODE64_3, SELECTOR_DATA_3, CODE_PAGE + 16) ==
+				    VECTOR_UD,
+		    "cpl-3", "is let through");
+	probe_check(run_hypercall(other + 1, 1) && run_hypercall(UINT64_C(0xfee00000), 1) &&
+			    run_hypercall(UINT64_C(1) << 45, 1) && run_hypercall(other, 0),
+		    "refused", "is not");
+	frame[0] = 0xcc;
+	probe_check(run_emulate(true) && !run_emulate(true) && run_hypercall(other, 1), "once",
+		    "no");
+	probe_check(vector_at(SELECTOR_CODE64_0, SELECTOR_DATA_0, TARGET_PAGE) == VECTOR_BP &&
+			    !run_emulate(false),
+		    "executed", "emulated still");
+}
+
 /* None that is always left to the CPU. */
 static void check_forms(void)
 {
@@ -272,6 +313,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		probe_print("PROBE: REP MOVSQ copies %s\n",
 			    bytes_are_smeared() ? "bytes" : "quadwords");
 		run_begin();
+		check_hypercall();
 		emulated_count = run_emulated();
 		good = run_cases(count, seed * UINT64_C(0x9e3779b97f4a7c15) | 1);
 		run_end();

@@ -259,24 +259,23 @@ void run_world(const struct world *world, const struct cpu_state *in, struct cpu
 	run_enter(in, out);
 }
 
-static uint64_t hypercall(uint64_t rdx)
+uint64_t run_hypercall(uint64_t rcx, uint64_t rdx)
 {
 	uint64_t rax = HYPERCALL_TEST_EMULATE;
-	const uint64_t frame = (uint64_t)worlds[1].frames[TARGET_INDEX];
 
 	if (is_amd)
-		__asm__ volatile("vmmcall" : "+a"(rax) : "c"(frame), "d"(rdx) : "memory");
+		__asm__ volatile("vmmcall" : "+a"(rax) : "c"(rcx), "d"(rdx) : "memory");
 	else
-		__asm__ volatile("vmcall" : "+a"(rax) : "c"(frame), "d"(rdx) : "memory");
+		__asm__ volatile("vmcall" : "+a"(rax) : "c"(rcx), "d"(rdx) : "memory");
 	return rax;
 }
 
 bool run_emulate(bool on)
 {
-	return hypercall(on) == 0;
+	return run_hypercall((uint64_t)worlds[1].frames[TARGET_INDEX], on) == 0;
 }
 
 uint64_t run_emulated(void)
 {
-	return hypercall(2);
+	return run_hypercall(0, 2);
 }

@@ -100,5 +100,7 @@ void run_world(const struct world *world, const struct cpu_state *in, struct cpu
 bool run_emulate(bool on);
 /* How many times that has happened so far. */
 uint64_t run_emulated(void);
+/* The hypercall itself. */
+uint64_t run_hypercall(uint64_t rcx, uint64_t rdx);
 
 #endif

@@ -15,7 +15,7 @@
  *	executed in compatibility mode). RF stays set after an instruction that follows IRETQ (SDM: "Instruction-Breakpoint
  *	Exception Condition": the CPU clears it after the instruction). A read-modify-write of a page that is absent or read-only
  *	is reported as a read where it reads first (SDM: "Page-Fault Exceptions"; a CPU reports a write): known_difference().
- *	PUSH to a stack address that is not canonical is #GP (SDM: "PUSH": #SS). The trap of a single step after the last iteration
+ *	An address through SS that is not canonical is #GP (SDM: "PUSH", "POP": #SS). The trap of a single step after the last iteration
  *	of a repeated string instruction comes before RIP moves, with rCX = 0, and a second one comes after (SDM: "REP": the
  *	instruction ends when the counter becomes 0).
  * bochs	Version 3.0 ends itself in 64-bit mode on a repeated string instruction with 32-bit addresses, such as 67 F2 4E AA:

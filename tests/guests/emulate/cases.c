@@ -447,7 +447,6 @@ static bool put_from_rsp(struct maker *make, uint32_t reg, uint64_t address)
 
 	put(make, 0x84 | (reg & 7) << 3, 1);
 	put(make, 0x24, 1);
-	make->rex &= 0x4c;
 	put(make, offset_of(make, segment, address) - rsp, 4);
 	return make->address_bytes == 4 ||
 	       (int64_t)(offset_of(make, segment, address) - rsp) ==
@@ -464,7 +463,9 @@ static bool put_modrm(struct maker *make, uint32_t reg, uint64_t address)
 
 	if (make->address_bytes == 2)
 		return put_modrm16(make, reg, address);
-	if ((make->form->kind == PUSH || make->form->kind == POP) && one_in(make, 4))
+	/* With REX.X or B the same bytes name R12. */
+	if ((make->form->kind == PUSH || make->form->kind == POP) && (make->rex & 3) == 0 &&
+	    one_in(make, 4))
 		return put_from_rsp(make, reg, address);
 	put(make, mod << 6 | (reg & 7) << 3 | rm, 1);
 	if (rm == 4) {

@@ -37,12 +37,32 @@ void hv_panic(const char *format, ...)
 	__builtin_unreachable();
 }
 
+/* The guest's memory: one byte of its stack. */
+static uint8_t pushed;
+
 bool guest_copy_in(void *to, gpa_t from, uint64_t bytes)
 {
-	(void)to;
 	(void)from;
+	memcpy(to, &pushed, bytes);
+	return bytes == sizeof(pushed);
+}
+
+bool guest_copy_out(gpa_t to, const void *from, uint64_t bytes)
+{
+	(void)to;
+	memcpy(&pushed, from, bytes);
+	return bytes == sizeof(pushed);
+}
+
+bool guest_translate(struct vcpu *v, gva_t gva, unsigned bytes, unsigned access,
+		     struct guest_span *span, struct guest_fault *fault)
+{
+	(void)v;
 	(void)bytes;
-	return false;
+	(void)access;
+	(void)fault;
+	span->gpa[0] = (gpa_t){ gva.v };
+	return gva.v == 0x1ff1;
 }
 
 bool guest_fetch_insn(struct vcpu *v, struct insn *out)
@@ -453,6 +473,28 @@ static void breakpoints_hit_in_a_step_are_the_guests(void **state)
 	}
 }
 
+/* It pushes what the VMCB holds: TF is ours, unless the guest has it, too. */
+static void flags_pushed_in_a_step_are_the_guests(void **state)
+{
+	for (unsigned tf = 0; tf < 2; tf++) {
+		struct exit_info exit = { .exception.vector = VECTOR_DB };
+
+		clear(state);
+		opcode = 0x9c;
+		vmcb.rflags = RFLAGS_FIXED | RFLAGS_IF | (tf != 0 ? RFLAGS_TF : 0);
+		vmcb.rsp = 0x1ff8;
+		step_begin(&vcpu, STEP_PLAIN, (gpa_t){ 0 });
+		enter();
+		pushed = (uint8_t)(vmcb.rflags >> 8);
+		vmcb.rsp = 0x1ff0;
+		vmcb.dr6 |= DR6_BS;
+		leave();
+		svm_step_exception(&vcpu, &exit);
+		step_end();
+		assert_int_equal(pushed, (RFLAGS_IF | (tf != 0 ? RFLAGS_TF : 0)) >> 8);
+	}
+}
+
 static void a_forbidden_mov_dr_is_no_step(void **state)
 {
 	struct exit_info exit = { .kind = EXIT_EXCEPTION, .exception.vector = VECTOR_DB };
@@ -487,6 +529,7 @@ int main(void)
 		cmocka_unit_test_setup(an_abandoned_step_leaves_no_tf, clear),
 		cmocka_unit_test_setup(a_fault_in_a_step_saves_the_guests_flags, clear),
 		cmocka_unit_test_setup(breakpoints_hit_in_a_step_are_the_guests, clear),
+		cmocka_unit_test_setup(flags_pushed_in_a_step_are_the_guests, clear),
 		cmocka_unit_test_setup(a_forbidden_mov_dr_is_no_step, clear),
 	};
 

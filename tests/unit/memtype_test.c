@@ -352,6 +352,59 @@ static void effective_types(void **state)
 	assert_int_equal(memtype_combine((enum memtype)7, 6), UC);
 }
 
+/* SDM: "Memory Types That Can Be Encoded in MTRRs": what is reserved orders most strongly, alone and in an overlap. */
+static void reserved_encodings(void **state)
+{
+	static const uint8_t reserved[] = { 2, 3, 7, 8, 0x0e, 0x46, 0x80, 0xff };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(reserved); i++) {
+		struct mtrr_state m = empty_state(36, WB, E_FE);
+
+		memset(m.fixed, reserved[i], sizeof(m.fixed));
+		add(&m, 0, GIB(1), GIB(1), WB);
+		m.base[0] = GIB(1) | reserved[i];
+		add(&m, 1, GIB(1), MIB(2), WB);
+		assert_int_equal(mtrr_type(&m, 0x5000), UC);
+		assert_int_equal(mtrr_type(&m, GIB(1) + MIB(4)), UC);
+		assert_int_equal(mtrr_type(&m, GIB(1)), UC);
+		assert_int_equal(mtrr_type(&m, GIB(3)), WB);
+		m.def_type = E_FE | reserved[i];
+		assert_int_equal(mtrr_type(&m, GIB(3)), UC);
+	}
+}
+
+/* SDM: "System-Management Range Register Interface": outside SMM its range is not there, whatever else says. */
+static void smrr_outside_smm(void **state)
+{
+	static const struct {
+		uint64_t base, mask, address;
+		enum memtype type;
+	} cases[] = {
+		/* in the range, at its last byte, behind it, before it */
+		{ 0x7f800000 | WB, 0xff800000 | VALID, 0x7f800000, UC },
+		{ 0x7f800000 | WB, 0xff800000 | VALID, 0x7fffffff, UC },
+		{ 0x7f800000 | WB, 0xff800000 | VALID, 0x80000000, WB },
+		{ 0x7f800000 | WB, 0xff800000 | VALID, 0x7f7fffff, WB },
+		/* not valid; above 4 GiB, where no mask reaches; below 1 MiB, before the fixed ranges */
+		{ 0x7f800000 | WB, 0xff800000, 0x7f800000, WB },
+		{ 0x7f800000 | WB, 0xff800000 | VALID, GIB(4) + 0x7f800000, WB },
+		{ 0xa0000 | WB, 0xfffe0000 | VALID, 0xa0000, UC },
+		{ 0xa0000 | WB, 0xfffe0000 | VALID, 0xc0000, WB },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct mtrr_state m = empty_state(36, WB, E_FE);
+
+		memset(m.fixed, WB, sizeof(m.fixed));
+		m.smrr_base = cases[i].base;
+		m.smrr_mask = cases[i].mask;
+		assert_int_equal(mtrr_type(&m, cases[i].address), cases[i].type);
+		check_against_model(&m, GIB(3));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +416,8 @@ int main(void)
 		cmocka_unit_test(random_states),
 		cmocka_unit_test(same_map_by_other_registers),
 		cmocka_unit_test(effective_types),
+		cmocka_unit_test(reserved_encodings),
+		cmocka_unit_test(smrr_outside_smm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,10 @@
 #define APIC_REG_STRIDE 16u
 #define APIC_REG_COUNT	(PAGE_BYTES / APIC_REG_STRIDE)
 
-/* How long to wait for another CPU's step: a few of them. */
-#define BUSY_POLLS	256u
-#define BUSY_POLLS_MASK 0x3ffu
+/* How long to wait for another CPU's step: a few of them. Most of the time without the lock, which it needs as well. */
+#define BUSY_POLLS	16u
+#define BUSY_POLLS_MASK 0x1fu
+#define BUSY_PAUSES	100u
 
 static bool kind_has_frame(enum step_kind kind)
 {
@@ -99,8 +100,10 @@ static enum page_track_result open_patiently(struct vcpu *vcpu, enum step_kind k
 	enum page_track_result result;
 
 	while ((result = open_frame(vcpu, kind, gpa)) == PAGE_TRACK_BUSY && polls-- > 0 &&
-	       atomic_load(&vcpu->kick.reasons) == 0)
-		cpu_pause();
+	       atomic_load(&vcpu->kick.reasons) == 0) {
+		for (unsigned i = 0; i < BUSY_PAUSES; i++)
+			cpu_pause();
+	}
 	return result;
 }
 

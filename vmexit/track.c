@@ -7,6 +7,8 @@
 #include "core/lock.h"
 #include "vmexit/nested_fault.h"
 
+#define WRITER_PAUSES 100u
+
 /* With the lock. Every CPU has seen the change when this returns, and what waited for that is free again. */
 static void flush_and_release(struct vcpu *vcpu)
 {
@@ -58,8 +60,11 @@ static bool has_writer(struct vm *vm, gpa_t gpa)
 /* It is executing one instruction, and nothing that it may wait for meanwhile is ours. */
 static void wait_for_writer(struct vcpu *vcpu, gpa_t gpa)
 {
-	while (vcpu->step_kind == 0 && has_writer(vcpu->vm, gpa))
-		cpu_pause();
+	while (vcpu->step_kind == 0 && has_writer(vcpu->vm, gpa)) {
+		/* The other one needs the lock as well, to be done with it. */
+		for (unsigned i = 0; i < WRITER_PAUSES; i++)
+			cpu_pause();
+	}
 }
 
 bool track_remove(struct vcpu *vcpu, gpa_t gpa)

@@ -21,7 +21,14 @@ def test_track(vm, where, cpus, writes):
     assert int(said.group(1)) == writes
 
 
-@pytest.mark.seconds(20)
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("cpus", [2, pytest.param(1, marks=full)])
+def test_memory_types(vm, cpus):
+    """EPT follows the MTRRs once for each new map, written by one CPU or by all at once."""
+    run(vm, "vtx", cpus, "track", "types")
+
+
+@pytest.mark.seconds(30)
 def test_track_cost(vm):
     """
     With -icount QEMU runs the CPUs in turn and the TSC counts what all of them execute: that is the caller's cost, its

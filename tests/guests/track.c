@@ -4,8 +4,9 @@
  * hypervisor notes of each store must be exactly its bytes; pages are tracked and released under a CPU that writes to
  * them without a pause and without interrupts; large pages are split and come back.
  *
- *   track.efi [writes N] [toggles N] [cost]
+ *   track.efi [writes N] [toggles N] [cost] [types]
  *
+ *   types  only how memory types follow what all CPUs write into their MTRRs (VT-x)
  *   cost   only how long tracking one page takes while all other CPUs are halted, in TSC ticks
  */
 #include "tests/guests/lib/probe.h"
@@ -643,16 +644,133 @@ static void measure_cost(void)
 	probe_print("PROBE: cost add=%lu remove=%lu\n", add_worst, take_worst);
 }
 
+/* --- memory types (VT-x) --- */
+
+enum { MSR_MTRRCAP = 0xfe, MSR_MTRR_BASE0 = 0x200, MSR_MTRR_DEF_TYPE = 0x2ff };
+enum { TYPE_WC = 1, TYPE_WT = 4, TYPE_WB = 6, MTRR_VALID = 0x800, MTRR_E = 0x800 };
+
+struct type_change {
+	uint32_t msr; /* the base of a free pair */
+	uint64_t base, mask;
+	bool with_cd; /* by the manual's procedure; else MTRRdefType.E alone */
+};
+
+static struct type_change type_change;
+
+static void set_cr0(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+}
+
+/* SDM: "MTRR Considerations in MP Systems". */
+static void change_types(void *argument)
+{
+	const struct type_change *change = &type_change;
+	const uint64_t def_type = probe_rdmsr(MSR_MTRR_DEF_TYPE);
+	uint64_t cr0, cr3;
+
+	(void)argument;
+	start_together();
+	__asm__ volatile("mov %%cr0, %0; mov %%cr3, %1" : "=r"(cr0), "=r"(cr3));
+	if (change->with_cd) {
+		set_cr0((cr0 | 1u << 30) & ~UINT64_C(0x20000000));
+		__asm__ volatile("wbinvd; mov %0, %%cr3" : : "r"(cr3) : "memory");
+	}
+	probe_wrmsr(MSR_MTRR_DEF_TYPE, def_type & ~(uint64_t)MTRR_E);
+	probe_wrmsr(change->msr, change->base);
+	probe_wrmsr(change->msr + 1, change->mask);
+	probe_wrmsr(MSR_MTRR_DEF_TYPE, def_type);
+	if (change->with_cd) {
+		__asm__ volatile("wbinvd; mov %0, %%cr3" : : "r"(cr3) : "memory");
+		set_cr0(cr0);
+	}
+}
+
+static uint64_t type_at(const uint8_t *at)
+{
+	return lookup(at) >> TRACK_CALL_TYPE_SHIFT & 0xff;
+}
+
+static uint64_t rebuilds(void)
+{
+	return ask(TRACK_CALL_REBUILDS, 0, 0);
+}
+
+static uint32_t free_pair(void)
+{
+	const uint32_t count = (uint32_t)probe_rdmsr(MSR_MTRRCAP) & 0xff;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!(probe_rdmsr(MSR_MTRR_BASE0 + 2 * i + 1) & MTRR_VALID))
+			return MSR_MTRR_BASE0 + 2 * i;
+	}
+	return 0;
+}
+
+/* All CPUs at once, or this one alone and then the others with the same. */
+static void check_change(const char *name, bool all, uint64_t expected_type,
+			 uint64_t expected_rebuilds)
+{
+	const uint64_t before = rebuilds();
+	const uint32_t cpus = probe_cpu_count;
+
+	if (!all) {
+		probe_cpu_count = 1; /* nobody to start together with */
+		waiting = 0;
+		change_types(NULL);
+		probe_cpu_count = cpus;
+		probe_check(rebuilds() - before == expected_rebuilds, name,
+			    "%lu rebuilds by one CPU", rebuilds() - before);
+	}
+	probe_check(run_on_all(change_types, 20000) == cpus, name, "a CPU has not come back");
+	probe_check(rebuilds() - before == expected_rebuilds, name, "%lu rebuilds",
+		    rebuilds() - before);
+	probe_check(type_at(area) == expected_type, name, "type %lu", type_at(area));
+	probe_check(type_at(area + LARGE) == TYPE_WB && type_at(area - PAGE) == TYPE_WB, name,
+		    "the neighbours are %lu and %lu", type_at(area + LARGE), type_at(area - PAGE));
+}
+
+static void check_types(void)
+{
+	const uint64_t before = lookup(area);
+	uint32_t regs[4];
+	uint64_t reach;
+
+	probe_cpuid(0x80000008, 0, regs);
+	reach = (UINT64_C(1) << (regs[0] & 0xff)) - 1;
+	type_change.msr = free_pair();
+	if (!probe_check(type_change.msr != 0 && type_at(area) == TYPE_WB, "types-start",
+			 "type %lu", type_at(area)))
+		return;
+	for (uint32_t i = 0; i < 2; i++) {
+		type_change.with_cd = i == 0;
+		type_change.mask = (~(uint64_t)(LARGE - 1) & reach) | MTRR_VALID;
+		type_change.base = (uint64_t)area | TYPE_WT;
+		check_change("write-through", i == 0, TYPE_WT, 1);
+		check_change("write-through-again", true, TYPE_WT, 0);
+		type_change.base = (uint64_t)area | TYPE_WC;
+		check_change("write-combining", i != 0, TYPE_WC, 1);
+		/* says what the default says: another register, the same map, once the range is back */
+		type_change.base = (uint64_t)area | TYPE_WB;
+		check_change("write-back", true, TYPE_WB, 1);
+		type_change.base = 0;
+		type_change.mask = 0;
+		check_change("nothing-new", false, TYPE_WB, 0);
+	}
+	probe_check(lookup(area) == before, "types-merged", "0x%lx, before 0x%lx", lookup(area),
+		    before);
+}
+
 static bool get_memory(void)
 {
 	EFI_PHYSICAL_ADDRESS large, pages;
 	const UINTN count = PROBE_CPUS_MAX + PAGES;
 
 	if (EFI_ERROR(
-		    BS->AllocatePages(AllocateAnyPages, EfiLoaderData, 2 * LARGE / PAGE, &large)) ||
+		    BS->AllocatePages(AllocateAnyPages, EfiLoaderData, 3 * LARGE / PAGE, &large)) ||
 	    EFI_ERROR(BS->AllocatePages(AllocateAnyPages, EfiLoaderData, count, &pages)))
 		return false;
-	area = (uint8_t *)((large + LARGE - 1) & ~(uint64_t)(LARGE - 1));
+	area = (uint8_t *)((large + LARGE) & ~(uint64_t)(LARGE - 1));
 	shadow = (uint8_t *)pages;
 	for (uint32_t i = 0; i < PROBE_CPUS_MAX; i++)
 		logs[i] = (struct track_log *)(pages + (PAGES + i) * PAGE);
@@ -688,6 +806,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		return probe_end();
 	if (probe_has_word(options, "cost"))
 		measure_cost();
+	else if (probe_has_word(options, "types"))
+		check_types();
 	else
 		check_all(options);
 	return probe_end();

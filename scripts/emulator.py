@@ -184,6 +184,14 @@ class Machine:
                     self._fail(f"waiting for {' or '.join(patterns)!r}: {why}")
                 self._changed.wait(min(left, 0.5))
 
+    def wait_until(self, condition, timeout=60):
+        """Wait until a function of no arguments returns something true."""
+        patience = Patience(timeout)
+        while not condition():
+            if not self.running or patience.tick() <= 0:
+                self._fail(f"waiting for a condition: not true after {timeout} s")
+            time.sleep(0.2)
+
     def seen(self, pattern):
         """All matches of a pattern in everything printed so far."""
         with self._changed:

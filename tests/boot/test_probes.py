@@ -147,4 +147,5 @@ def test_triple_fault(vm, where, cpus, arguments):
     if where == "qemu":
         assert machine.wait_end(30) == 0
     else:
-        machine.expect("PROBE: a triple fault now", 60)
+        # Bochs says so. Its OVMF does not come up again, bare neither: it waits on an ACPI timer without a port.
+        machine.wait_until(lambda: machine.bochs_log().count("Reset(HARDWARE) called") > 1, 60)

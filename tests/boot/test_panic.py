@@ -54,12 +54,14 @@ class GdbRemote:
 
     def instruction_pointers(self):
         """RIP of each CPU."""
-        threads = self.ask("qfThreadInfo")[1:].split(",")
         pointers = []
-        for thread in threads:
-            assert self.ask("Hg" + thread) == "OK"
-            registers = self.ask("g")
-            pointers.append(int.from_bytes(bytes.fromhex(registers[16 * 16:17 * 16]), "little"))
+        answer = self.ask("qfThreadInfo")
+        while answer != "l":
+            for thread in answer[1:].split(","):
+                assert self.ask("Hg" + thread) == "OK"
+                registers = self.ask("g")
+                pointers.append(int.from_bytes(bytes.fromhex(registers[256:272]), "little"))
+            answer = self.ask("qsThreadInfo")
         return pointers
 
     def go(self):
@@ -83,7 +85,7 @@ def test_fault_in_the_hypervisor_stops_all_cpus(vm):
     base = int(machine.expect(r"KiB at (0x[0-9a-f]+): image", 60)[1], 16)
     machine.expect("built-in shell", 60)
     gdb = GdbRemote(port)
-    handler, _ = symbol("cpuid_exit")
+    handler, _ = symbol("cpuid_execute")
     gdb.use_physical(True)
     gdb.write(base + handler - CORE_VIRT_BASE, UD2)
     gdb.go()

@@ -586,5 +586,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		    frames_high_count(), table_cpu.physical_bits);
 	if (is_bare || calls_check(&random))
 		run_modes(options);
+	excursion_leave();
 	return probe_end();
 }

@@ -4,7 +4,7 @@
 #include "tests/guests/lib/probe.h"
 
 enum { PAGE = 4096, PAGE_USER = 1, PAGE_DATA = 2, PAGE_STACK = 3 };
-enum { GDT_ENTRIES = 12, VECTORS = 49, VECTOR_BYTES = 8, STUB_BYTES = 8 };
+enum { GDT_ENTRIES = 12, LAST_GDT_ENTRIES = 64, VECTORS = 49, VECTOR_BYTES = 8, STUB_BYTES = 8 };
 enum { SELECTOR_CODE_32 = 0x08, SELECTOR_CODE_64 = 0x18, SELECTOR_TASK_32 = 0x38 };
 enum { SELECTOR_TASK_64 = 0x40, SELECTOR_LDT = 0x50 };
 /* Second entry of the LDT, RPL 3. */
@@ -40,6 +40,7 @@ struct excursion_data {
 	uint64_t idt_64[VECTORS * 2];
 	uint32_t task_32[26];
 	uint32_t task_64[26];
+	uint64_t last_gdt[LAST_GDT_ENTRIES];
 };
 
 _Static_assert(__builtin_offsetof(struct excursion_data, to_32) == 0x68, "");
@@ -221,4 +222,22 @@ void excursion_run(const struct excursion *trip, struct excursion_end *end)
 	end->rip = pushed(has_error ? 2 : 1, is_64);
 	end->cr2 = is_64 ? data->out_cr2 : (uint32_t)data->out_cr2;
 	end->value = (uint32_t)data->out_rax;
+}
+
+void excursion_leave(void)
+{
+	struct table_register gdtr;
+	uint64_t *gdt = data->last_gdt;
+	uint32_t bytes;
+
+	__asm__ volatile("sgdt %0" : "=m"(gdtr));
+	bytes = (gdtr.limit + 8u) & ~7u;
+	if (bytes + 16 > sizeof(data->last_gdt))
+		return;
+	CopyMem(gdt, (const void *)gdtr.base, gdtr.limit + 1u);
+	gdt[bytes / 8] =
+		system_descriptor((uint64_t)data->task_64, sizeof(data->task_64) - 1, TYPE_TASK);
+	gdt[bytes / 8 + 1] = 0;
+	gdtr = (struct table_register){ .limit = (uint16_t)(bytes + 15), .base = (uint64_t)gdt };
+	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(gdtr), "r"(bytes) : "memory");
 }

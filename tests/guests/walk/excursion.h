@@ -48,6 +48,12 @@ struct excursion_end {
 bool excursion_init(void);
 void excursion_run(const struct excursion *trip, struct excursion_end *end);
 
+/*
+ * After the last one: the task register, which cannot be what it was before (null), agrees with the GDT, as whoever comes next
+ * may look it up there.
+ */
+void excursion_leave(void);
+
 /* Where the four pages lie, and how they have to be mapped. */
 uint32_t excursion_base(void);
 bool excursion_page_is_user(uint32_t page);

@@ -275,18 +275,21 @@ static bool find_changes(const uint8_t *before, const uint8_t *after, unsigned *
 	return true;
 }
 
-static void tell_written(struct page_track *track, const struct page_track_writer *writer,
+static void tell_written(struct page_track *track, struct page_track_writer *writer,
 			 const struct page_track_open_frame *open, bool complete)
 {
 	unsigned first = open->offset, last = open->offset, from, to;
 	bool has_changed = find_changes(open->before, writer->after, &from, &to);
+	bool is_rest = writer->partial == open->frame + open->offset;
 
 	/* What was written over with the same value does not show: but that something was, is known. */
-	if (!has_changed && !(complete && open->is_store))
+	if (!has_changed && !(complete && open->is_store && !is_rest))
 		return;
+	if (has_changed && !complete)
+		writer->partial = open->frame + open->offset;
 	if (has_changed) {
-		/* A store begins where it faulted, unless it went downwards from there. */
-		first = open->is_store && from > open->offset ? open->offset : from;
+		/* A store begins where it faulted, unless it went downwards from there, or that is known. */
+		first = open->is_store && !is_rest && from > open->offset ? open->offset : from;
 		last = to > first ? to : first;
 	}
 	for (struct page_track_notifier *n = track->notifiers; n != NULL; n = n->next) {
@@ -296,14 +299,15 @@ static void tell_written(struct page_track *track, const struct page_track_write
 	}
 }
 
-void page_track_report(struct page_track *track, const struct page_track_writer *writer,
-		       bool complete)
+void page_track_report(struct page_track *track, struct page_track_writer *writer, bool complete)
 {
 	for (unsigned i = 0; i < writer->count; i++) {
 		if (writer->open[i].is_tracked &&
 		    guest_copy_in(writer->after, (gpa_t){ writer->open[i].frame }, PAGE_BYTES))
 			tell_written(track, writer, &writer->open[i], complete);
 	}
+	if (complete)
+		writer->partial = 0;
 }
 
 void page_track_close(struct page_track *track, struct page_track_writer *writer,

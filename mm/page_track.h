@@ -40,7 +40,8 @@ enum page_track_result {
  * Called without the map's lock. Each pointer may be NULL. `written` is called by the CPU that wrote, after the write
  * and before another CPU can write to that frame: once for each instruction (or iteration of a string instruction) and
  * frame, with the bytes from the first that was written to the last that has another value now, at least one. Where
- * an instruction wrote in pieces, those between the pieces are among them.
+ * an instruction wrote in pieces, those between the pieces are among them. One that had to begin again after it had
+ * written a part of it (some machines do that) is reported in two parts.
  */
 struct page_track_notifier {
 	void (*added)(struct page_track_notifier *self, uint32_t cpu, gpa_t frame);
@@ -87,6 +88,8 @@ struct page_track_writer {
 	uint32_t count;
 	struct page_track_open_frame open[PAGE_TRACK_FRAMES];
 	uint8_t *after;
+	uint64_t
+		partial; /* where a store began that gave up half-way, and has been reported so far; else 0 */
 };
 
 MUST_CHECK bool page_track_init(struct page_track *track, struct pool *from);
@@ -128,8 +131,7 @@ enum page_track_result page_track_open(struct page_track *track, struct page_tra
  * Without the lock. The instruction is done (or has given up half-way: `complete` is false): tell the notifiers what
  * has changed in each open frame. page_track_close() follows.
  */
-void page_track_report(struct page_track *track, const struct page_track_writer *writer,
-		       bool complete);
+void page_track_report(struct page_track *track, struct page_track_writer *writer, bool complete);
 /* With the map's lock. Others may write to them again. */
 void page_track_close(struct page_track *track, struct page_track_writer *writer,
 		      struct tdp_mmu *tdp);
@@ -228,8 +230,8 @@ static inline enum page_track_result page_track_open(struct page_track *track,
 	return PAGE_TRACK_UNTRACKED;
 }
 
-static inline void page_track_report(struct page_track *track,
-				     const struct page_track_writer *writer, bool complete)
+static inline void page_track_report(struct page_track *track, struct page_track_writer *writer,
+				     bool complete)
 {
 	(void)track, (void)writer, (void)complete;
 }

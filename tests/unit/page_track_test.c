@@ -327,6 +327,16 @@ static void the_range_of_a_write(void **state)
 	assert_int_equal(f.writes, 1);
 	write_one(gpa, "ZbX", 3, true, false);
 	assert_int_equal(f.writes, 0);
+	/* begins again after that, and writes all of it: the rest is news, or nothing is */
+	write_one(gpa, "ZbQ", 3, true, true);
+	assert_int_equal(f.writes, 1);
+	assert_int_equal(f.last.v, gpa + 2);
+	assert_int_equal(f.last_count, 1);
+	write_one(gpa, "qrs", 3, true, false);
+	write_one(gpa, "qrs", 3, true, true);
+	assert_int_equal(f.writes, 0);
+	write_one(gpa, "qrs", 3, true, true);
+	assert_int_equal(f.writes, 1);
 	/* downwards from where it faulted */
 	f.writes = 0;
 	assert_int_equal(page_track_open(&f.track, &f.writers[2], (gpa_t){ gpa }, true),

@@ -220,10 +220,12 @@ static void write_push(void *argument)
 	struct target *target = argument;
 	uint64_t value;
 
-	__asm__ volatile("mov %%rsp, %%r8; mov %1, %%rsp; push $0; pushfq; pop %0; mov %%r8, %%rsp"
+	/* The firmware has interrupts on, and a frame there is lost. */
+	__asm__ volatile("pushfq; pop %%r9; cli; mov %%rsp, %%r8; mov %1, %%rsp; push $0; pushfq;"
+			 "pop %0; mov %%r8, %%rsp; push %%r9; popfq"
 			 : "=&r"(value)
 			 : "r"((uint64_t)target->at & ~UINT64_C(7))
-			 : "r8", "memory");
+			 : "r8", "r9", "memory");
 	target->seen = ~value;
 }
 

@@ -29,7 +29,8 @@ static inline bool is_64bit(const struct vmcb *vmcb)
 }
 
 /* By NRIP save. False: whether the sum wraps depends on the mode, or it is no next RIP at all. */
-static inline bool saved_next_rip(const struct vmcb *vmcb, uint64_t *next)
+static inline __attribute__((always_inline)) bool saved_next_rip(const struct vmcb *vmcb,
+								 uint64_t *next)
 {
 	uint64_t rip = vmcb->rip;
 
@@ -51,8 +52,9 @@ static __attribute__((noinline)) unsigned prefixed_bytes(const struct vmcb *vmcb
 }
 
 /* By looking it up in memory. False: something else is there. */
-static inline bool found_next_rip(const struct vmcb *vmcb, const struct quick_insn *insn,
-				  uint64_t *next)
+static inline __attribute__((always_inline)) bool found_next_rip(const struct vmcb *vmcb,
+								 const struct quick_insn *insn,
+								 uint64_t *next)
 {
 	uint64_t code, bytes = insn->bytes;
 

@@ -52,7 +52,7 @@ static enum regs_sync_reason check_regs(const struct regs_sync *state)
 	REFUSE_IF(!is_64bit && state->regs.rip >> 32 != 0, RIP_ABOVE_4G);
 	REFUSE_IF((state->regs.rflags & RFLAGS_RESERVED) != 0, RFLAGS_RESERVED);
 	REFUSE_IF((state->regs.rflags & RFLAGS_FIXED) == 0, RFLAGS_RESERVED);
-	REFUSE_IF(is_vm86(state) && (is_long(state) || !is_protected(state)), RFLAGS_VM);
+	REFUSE_IF(is_vm86(state) && (is_long(state) || !is_protected(state)), RFLAGS_VM_MODE);
 	return REGS_SYNC_OK;
 }
 
@@ -68,7 +68,7 @@ static enum regs_sync_reason check_control(const struct regs_sync_sregs *sregs,
 	REFUSE_IF((cr0 & CR0_PG) != 0 && (cr0 & CR0_PE) == 0, CR0_PG_WITHOUT_PE);
 	REFUSE_IF((cr0 & CR0_NW) != 0 && (cr0 & CR0_CD) == 0, CR0_NW_WITHOUT_CD);
 	REFUSE_IF((efer & ~limits->efer) != 0, EFER_RESERVED);
-	REFUSE_IF(lma != ((efer & EFER_LME) != 0 && (cr0 & CR0_PG) != 0), EFER_LMA);
+	REFUSE_IF(lma != ((efer & EFER_LME) != 0 && (cr0 & CR0_PG) != 0), EFER_LMA_WRONG);
 	REFUSE_IF(lma && (cr4 & CR4_PAE) == 0, EFER_LMA_WITHOUT_PAE);
 	REFUSE_IF((cr4 & ~limits->cr4) != 0, CR4_RESERVED);
 	REFUSE_IF((cr4 & CR4_PCIDE) != 0 && !lma, CR4_PCIDE_OUTSIDE_LONG_MODE);
@@ -152,20 +152,20 @@ static enum regs_sync_reason check_code(const struct regs_sync *state,
 	unsigned dpl = segment_dpl(cs), ss_dpl = segment_dpl(&state->sregs.segments[SEGMENT_SS]);
 	const uint32_t big = SEGMENT_L | SEGMENT_DB, conforming = 4;
 
-	REFUSE_IF(!is_usable(cs), SEGMENT_UNUSABLE);
+	REFUSE_IF(!is_usable(cs), SEGMENT_IS_UNUSABLE);
 	CHECK(check_common(cs, false, env));
 	REFUSE_IF(is_long(state) && (cs->rights & big) == big, SEGMENT_LONG_AND_BIG);
 	/* Data of a flat real mode stays until a far jump. */
-	REFUSE_IF((type & SEGMENT_TYPE_CODE) == 0 && type != 3, SEGMENT_TYPE);
+	REFUSE_IF((type & SEGMENT_TYPE_CODE) == 0 && type != 3, SEGMENT_WRONG_TYPE);
 	if (!env->vmx)
 		return REGS_SYNC_OK;
-	REFUSE_IF((type & SEGMENT_TYPE_ACCESSED) == 0, SEGMENT_TYPE);
+	REFUSE_IF((type & SEGMENT_TYPE_ACCESSED) == 0, SEGMENT_WRONG_TYPE);
 	if (type == 3)
-		REFUSE_IF(dpl != 0, SEGMENT_DPL);
+		REFUSE_IF(dpl != 0, SEGMENT_WRONG_DPL);
 	else if ((type & conforming) == 0)
-		REFUSE_IF(dpl != ss_dpl, SEGMENT_DPL);
+		REFUSE_IF(dpl != ss_dpl, SEGMENT_WRONG_DPL);
 	else
-		REFUSE_IF(dpl > ss_dpl, SEGMENT_DPL);
+		REFUSE_IF(dpl > ss_dpl, SEGMENT_WRONG_DPL);
 	return REGS_SYNC_OK;
 }
 
@@ -177,11 +177,11 @@ static enum regs_sync_reason check_stack(const struct regs_sync *state,
 	uint32_t cs_type = state->sregs.segments[SEGMENT_CS].rights & SEGMENT_TYPE;
 
 	REFUSE_IF((!is_protected(state) || (env->vmx && cs_type == 3)) && segment_dpl(ss) != 0,
-		  SEGMENT_DPL);
+		  SEGMENT_WRONG_DPL);
 	if (!is_usable(ss))
 		return check_unusable(ss, SEGMENT_SS, env);
 	CHECK(check_common(ss, false, env));
-	REFUSE_IF(env->vmx && type != 3 && type != 7, SEGMENT_TYPE);
+	REFUSE_IF(env->vmx && type != 3 && type != 7, SEGMENT_WRONG_TYPE);
 	return REGS_SYNC_OK;
 }
 
@@ -196,8 +196,8 @@ static enum regs_sync_reason check_data(const struct segment *segment, enum segm
 	CHECK(check_common(segment, false, env));
 	if (!env->vmx)
 		return REGS_SYNC_OK;
-	REFUSE_IF((type & SEGMENT_TYPE_ACCESSED) == 0, SEGMENT_TYPE);
-	REFUSE_IF((type & SEGMENT_TYPE_CODE) != 0 && (type & readable) == 0, SEGMENT_TYPE);
+	REFUSE_IF((type & SEGMENT_TYPE_ACCESSED) == 0, SEGMENT_WRONG_TYPE);
+	REFUSE_IF((type & SEGMENT_TYPE_CODE) != 0 && (type & readable) == 0, SEGMENT_WRONG_TYPE);
 	return REGS_SYNC_OK;
 }
 
@@ -225,12 +225,12 @@ static enum regs_sync_reason check_tr(const struct regs_sync *state,
 	if (!env->vmx) /* firmware has none */
 		return is_usable(tr) ? check_common(tr, true, env)
 				     : check_unusable(tr, SEGMENT_TR, env);
-	REFUSE_IF(!is_usable(tr), SEGMENT_UNUSABLE);
+	REFUSE_IF(!is_usable(tr), SEGMENT_IS_UNUSABLE);
 	REFUSE_IF((tr->selector & SELECTOR_TI) != 0, SEGMENT_SELECTOR);
 	CHECK(check_common(tr, true, env));
 	REFUSE_IF(type != SEGMENT_TYPE_TSS_BUSY &&
 			  (is_long(state) || type != SEGMENT_TYPE_TSS16_BUSY),
-		  SEGMENT_TYPE);
+		  SEGMENT_WRONG_TYPE);
 	return REGS_SYNC_OK;
 }
 
@@ -241,7 +241,7 @@ static enum regs_sync_reason check_ldtr(const struct segment *ldtr,
 		return check_unusable(ldtr, SEGMENT_LDTR, env);
 	REFUSE_IF((ldtr->selector & SELECTOR_TI) != 0, SEGMENT_SELECTOR);
 	CHECK(check_common(ldtr, true, env));
-	REFUSE_IF((ldtr->rights & SEGMENT_TYPE) != SEGMENT_TYPE_LDT, SEGMENT_TYPE);
+	REFUSE_IF((ldtr->rights & SEGMENT_TYPE) != SEGMENT_TYPE_LDT, SEGMENT_WRONG_TYPE);
 	return REGS_SYNC_OK;
 }
 
@@ -417,8 +417,8 @@ static enum regs_sync_reason check_xsave(const struct regs_sync_xsave *xsave_set
 	memcpy(&mxcsr, area + XSAVE_MXCSR, sizeof(mxcsr));
 	REFUSE_IF((header[0] & ~xsave_set->xcr0) != 0, XSAVE_COMPONENTS);
 	for (unsigned i = 1; i < ARRAY_COUNT(header); i++)
-		REFUSE_IF(header[i] != 0, XSAVE_HEADER);
-	REFUSE_IF((mxcsr & ~env->mxcsr_mask) != 0, XSAVE_MXCSR);
+		REFUSE_IF(header[i] != 0, XSAVE_HEADER_FORM);
+	REFUSE_IF((mxcsr & ~env->mxcsr_mask) != 0, XSAVE_MXCSR_BITS);
 	return REGS_SYNC_OK;
 }
 

@@ -72,67 +72,64 @@ struct regs_sync {
 };
 
 /* Why a state is refused, and the same in words. */
-#define REGS_SYNC_REASONS(X)                                                                \
-	X(OK, "accepted")                                                                   \
-	X(SET_UNKNOWN, "there is no such set")                                              \
-	X(CPU_WAITS, "the CPU waits for a SIPI")                                            \
-	X(FLAG, "a flag is neither 0 nor 1")                                                \
-	X(RIP_NOT_CANONICAL, "RIP is not canonical")                                        \
-	X(RIP_ABOVE_4G, "RIP has more than 32 bits outside 64-bit mode")                    \
-	X(RFLAGS_RESERVED, "RFLAGS: a reserved bit")                                        \
-	X(RFLAGS_VM, "RFLAGS.VM without protected mode, or in IA-32e mode")                 \
-	X(CR0_RESERVED, "CR0: a reserved bit")                                              \
-	X(CR0_PG_WITHOUT_PE, "CR0.PG without PE")                                           \
-	X(CR0_NW_WITHOUT_CD, "CR0.NW without CD")                                           \
-	X(CR4_RESERVED, "CR4: a bit that this CPU or this guest does not have")             \
-	X(CR4_CET_WITHOUT_WP, "CR4.CET without CR0.WP")                                     \
-	X(CR4_PCIDE_OUTSIDE_LONG_MODE, "CR4.PCIDE outside IA-32e mode")                     \
-	X(EFER_RESERVED, "EFER: a bit that this CPU or this guest does not have")           \
-	X(EFER_LMA, "EFER.LMA is not LME and CR0.PG")                                       \
-	X(EFER_LMA_WITHOUT_PAE, "IA-32e mode without CR4.PAE")                              \
-	X(CR3_RESERVED, "CR3: a bit beyond the physical-address width")                     \
-	X(CR8_RESERVED, "CR8: more than four bits")                                         \
-	X(PDPTR_WITHOUT_PAE, "PDPTEs outside PAE paging")                                   \
-	X(PDPTR_RESERVED, "a present PDPTE with a reserved bit")                            \
-	X(PDPTR_MEMORY, "PDPTEs that are not those in memory, from where AMD-V takes them") \
-	X(TABLE_BASE, "the base of GDTR or IDTR is not canonical")                          \
-	X(SEGMENT_UNUSABLE, "CS or TR is unusable")                                         \
-	X(SEGMENT_SELECTOR, "LDTR or TR refers to the LDT")                                 \
-	X(SEGMENT_BASE, "the base of a segment")                                            \
-	X(SEGMENT_VM86, "a segment is not as virtual-8086 mode has it")                     \
-	X(SEGMENT_RESERVED, "a reserved bit in a segment's rights")                         \
-	X(SEGMENT_TYPE, "the type of a segment")                                            \
-	X(SEGMENT_SYSTEM, "the S bit of a segment")                                         \
-	X(SEGMENT_DPL, "the DPL of CS or SS")                                               \
-	X(SEGMENT_NOT_PRESENT, "a segment that is not present")                             \
-	X(SEGMENT_LONG_AND_BIG, "CS.L and CS.D in IA-32e mode")                             \
-	X(SEGMENT_GRANULARITY, "the limit of a segment contradicts G")                      \
-	X(EVENT_TYPE, "there is no such type of event")                                     \
-	X(EVENT_VECTOR, "the vector does not belong to that type of event")                 \
-	X(EVENT_ERROR_CODE, "the error code is missing, or there can be none")              \
-	X(EVENT_ERROR_BITS, "the error code has more than 16 bits")                         \
-	X(EVENT_PAYLOAD, "this event has no such payload")                                  \
-	X(EVENT_LENGTH, "the length of the instruction that raised the event")              \
-	X(EVENT_BLOCKED, "the event cannot be delivered now")                               \
-	X(SHADOW_RESERVED, "there is no such interrupt shadow")                             \
-	X(SHADOW_BOTH, "STI and MOV SS at once")                                            \
-	X(SHADOW_STI_WITHOUT_IF, "the shadow of STI with interrupts off")                   \
-	X(DR6_RESERVED, "DR6: a reserved bit")                                              \
-	X(DR7_RESERVED, "DR7: a reserved bit")                                              \
-	X(XSAVE_ABSENT, "this CPU has no XSAVE")                                            \
-	X(XCR0_ILLEGAL, "XCR0: a combination that XSETBV refuses")                          \
-	X(XSAVE_SIZE, "the XSAVE area is not as large as XCR0 wants it")                    \
-	X(XSAVE_HEADER, "the header of the XSAVE area is not that of the standard form")    \
-	X(XSAVE_COMPONENTS, "the XSAVE area has components that XCR0 has not")              \
-	X(XSAVE_MXCSR, "MXCSR: a reserved bit")                                             \
+#define REGS_SYNC_REASONS(X)                                                                  \
+	X(OK, "accepted")                                                                     \
+	X(SET_UNKNOWN, "there is no such set")                                                \
+	X(CPU_WAITS, "the CPU waits for a SIPI")                                              \
+	X(FLAG, "a flag is neither 0 nor 1")                                                  \
+	X(RIP_NOT_CANONICAL, "RIP is not canonical")                                          \
+	X(RIP_ABOVE_4G, "RIP has more than 32 bits outside 64-bit mode")                      \
+	X(RFLAGS_RESERVED, "RFLAGS: a reserved bit")                                          \
+	X(RFLAGS_VM_MODE, "RFLAGS.VM without protected mode, or in IA-32e mode")              \
+	X(CR0_RESERVED, "CR0: a reserved bit")                                                \
+	X(CR0_PG_WITHOUT_PE, "CR0.PG without PE")                                             \
+	X(CR0_NW_WITHOUT_CD, "CR0.NW without CD")                                             \
+	X(CR4_RESERVED, "CR4: a bit that this CPU or this guest does not have")               \
+	X(CR4_CET_WITHOUT_WP, "CR4.CET without CR0.WP")                                       \
+	X(CR4_PCIDE_OUTSIDE_LONG_MODE, "CR4.PCIDE outside IA-32e mode")                       \
+	X(EFER_RESERVED, "EFER: a bit that this CPU or this guest does not have")             \
+	X(EFER_LMA_WRONG, "EFER.LMA is not LME and CR0.PG")                                   \
+	X(EFER_LMA_WITHOUT_PAE, "IA-32e mode without CR4.PAE")                                \
+	X(CR3_RESERVED, "CR3: a bit beyond the physical-address width")                       \
+	X(CR8_RESERVED, "CR8: more than four bits")                                           \
+	X(PDPTR_WITHOUT_PAE, "PDPTEs outside PAE paging")                                     \
+	X(PDPTR_RESERVED, "a present PDPTE with a reserved bit")                              \
+	X(PDPTR_MEMORY, "PDPTEs that are not those in memory, from where AMD-V takes them")   \
+	X(TABLE_BASE, "the base of GDTR or IDTR is not canonical")                            \
+	X(SEGMENT_IS_UNUSABLE, "CS or TR is unusable")                                        \
+	X(SEGMENT_SELECTOR, "LDTR or TR refers to the LDT")                                   \
+	X(SEGMENT_BASE, "the base of a segment")                                              \
+	X(SEGMENT_VM86, "a segment is not as virtual-8086 mode has it")                       \
+	X(SEGMENT_RESERVED, "a reserved bit in a segment's rights")                           \
+	X(SEGMENT_WRONG_TYPE, "the type of a segment")                                        \
+	X(SEGMENT_SYSTEM, "the S bit of a segment")                                           \
+	X(SEGMENT_WRONG_DPL, "the DPL of CS or SS")                                           \
+	X(SEGMENT_NOT_PRESENT, "a segment that is not present")                               \
+	X(SEGMENT_LONG_AND_BIG, "CS.L and CS.D in IA-32e mode")                               \
+	X(SEGMENT_GRANULARITY, "the limit of a segment contradicts G")                        \
+	X(EVENT_TYPE, "there is no such type of event")                                       \
+	X(EVENT_VECTOR, "the vector does not belong to that type of event")                   \
+	X(EVENT_ERROR_CODE, "the error code is missing, or there can be none")                \
+	X(EVENT_ERROR_BITS, "the error code has more than 16 bits")                           \
+	X(EVENT_PAYLOAD, "this event has no such payload")                                    \
+	X(EVENT_LENGTH, "the length of the instruction that raised the event")                \
+	X(EVENT_BLOCKED, "the event cannot be delivered now")                                 \
+	X(SHADOW_RESERVED, "there is no such interrupt shadow")                               \
+	X(SHADOW_BOTH, "STI and MOV SS at once")                                              \
+	X(SHADOW_STI_WITHOUT_IF, "the shadow of STI with interrupts off")                     \
+	X(DR6_RESERVED, "DR6: a reserved bit")                                                \
+	X(DR7_RESERVED, "DR7: a reserved bit")                                                \
+	X(XSAVE_ABSENT, "this CPU has no XSAVE")                                              \
+	X(XCR0_ILLEGAL, "XCR0: a combination that XSETBV refuses")                            \
+	X(XSAVE_SIZE, "the XSAVE area is not as large as XCR0 wants it")                      \
+	X(XSAVE_HEADER_FORM, "the header of the XSAVE area is not that of the standard form") \
+	X(XSAVE_COMPONENTS, "the XSAVE area has components that XCR0 has not")                \
+	X(XSAVE_MXCSR_BITS, "MXCSR: a reserved bit")                                          \
 	X(XSAVE_REFUSED, "the CPU refused the XSAVE area")
 
-enum regs_sync_reason {
 #define REGS_SYNC_ENUM(name, text) REGS_SYNC_##name,
-	REGS_SYNC_REASONS(REGS_SYNC_ENUM)
+enum regs_sync_reason { REGS_SYNC_REASONS(REGS_SYNC_ENUM) REGS_SYNC_REASON_COUNT };
 #undef REGS_SYNC_ENUM
-		REGS_SYNC_REASON_COUNT,
-};
 
 /* Once, by CORE_PREPARE; a unit test has limits of its own. */
 void regs_sync_init(const struct x86_limits *limits);

@@ -278,7 +278,7 @@ static bool find_changes(const uint8_t *before, const uint8_t *after, unsigned *
 static void tell_written(struct page_track *track, struct page_track_writer *writer,
 			 const struct page_track_open_frame *open, bool complete)
 {
-	unsigned first = open->offset, last = open->offset, from, to;
+	unsigned first = open->offset, last = first, from, to;
 	bool has_changed = find_changes(open->before, writer->after, &from, &to);
 	bool is_rest = writer->partial == open->frame + open->offset;
 

@@ -92,7 +92,9 @@ static enum exit_verdict touch(struct vcpu *vcpu, const struct exit_info *exit)
 		tdp_flush_all(vcpu);
 		tdp_mmu_flushed(&vm->tdp);
 	}
-	is_allowed = tdp_mmu_allows(&vm->tdp, gpa, rights_needed(exit));
+	/* Or it has come to be tracked since we looked: then it faults again. */
+	is_allowed = tdp_mmu_allows(&vm->tdp, gpa, rights_needed(exit)) ||
+		     (exit->fault.write && page_track_is_closed(&vm->track, gpa));
 	lock_release(&vm->lock);
 	if (is_allowed) {
 		step_map_changed(vcpu);

@@ -516,6 +516,33 @@ static void check_sync(void)
 	__asm__ volatile("mov %0, %%dr2" : : "r"(UINT64_C(0)));
 }
 
+/*
+ * RF covers the instruction that an IRET goes to, and only that, also if it exits: a breakpoint on
+ * the next one is hit.
+ */
+static void check_resume_flag(void)
+{
+	struct probe_cpu *cpu = probe_this_cpu();
+	const uint64_t before = cpu->counts[VECTOR_DB];
+	uint64_t next;
+
+	cpu->dr6 = 0;
+	__asm__ volatile("lea 1f(%%rip), %%r8; mov %%r8, %0; mov %%r8, %%dr0;"
+			 "mov $0x402, %%r8d; mov %%r8, %%dr7;"
+			 "mov %%rsp, %%r8; mov %%ss, %%ecx; push %%rcx; push %%r8;"
+			 "pushfq; orq $0x10000, (%%rsp); mov %%cs, %%ecx; push %%rcx;"
+			 "lea 2f(%%rip), %%r8; push %%r8; xor %%ecx, %%ecx; iretq;"
+			 "2: cpuid; 1: nop; nop;"
+			 "mov $0x400, %%r8d; mov %%r8, %%dr7"
+			 : "=m"(next)
+			 : "a"(0)
+			 : "rbx", "rcx", "rdx", "r8", "memory", "cc");
+	probe_check(cpu->counts[VECTOR_DB] == before + 1 && cpu->last_rip[VECTOR_DB] == next &&
+			    (cpu->dr6 & 1),
+		    "rf-cpuid", "%lu breakpoints, at 0x%lx instead of 0x%lx, DR6 0x%lx",
+		    cpu->counts[VECTOR_DB] - before, cpu->last_rip[VECTOR_DB], next, cpu->dr6);
+}
+
 /* --- interrupts --- */
 
 /* STI holds an interrupt back for one instruction, also for one that exits. */
@@ -664,6 +691,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	check_xsetbv();
 	check_steps();
 	check_sync();
+	check_resume_flag();
 	check_shadow();
 	check_nmis();
 	check_nested_nmi("nmi-blocked", do_nothing, 0);

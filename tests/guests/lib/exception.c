@@ -39,6 +39,9 @@ static GENERAL_REGS_ONLY void count(struct probe_cpu *cpu, struct probe_frame *f
 		cpu->dr6 = dr6;
 		__asm__ volatile("mov %0, %%dr6" : : "r"(UINT64_C(0xffff0ff0)));
 		frame->rflags &= ~UINT64_C(0x100);
+		/* Go on at an instruction breakpoint: RF, also where the CPU has not set it. */
+		if (dr6 & 0xf)
+			frame->rflags |= UINT64_C(0x10000);
 	}
 	if (frame->vector >= VECTOR_DEVICE)
 		probe_apic_write(0xb0, 0);

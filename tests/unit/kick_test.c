@@ -138,7 +138,7 @@ static void the_guest_gets_its_own_and_no_other(void **state)
 
 /* --- with real threads: no reason is left behind without an NMI that will come --- */
 
-enum { SENDERS = 3, KICKS = 20000, PATIENCE = 1000000 };
+enum { SENDERS = 3, KICKS = 5000, PATIENCE = 1000000 };
 
 static struct kick_box shared;
 static _Atomic(uint64_t) wire, senders_done, forgotten;

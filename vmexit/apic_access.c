@@ -111,30 +111,38 @@ unsigned apic_write_quick(struct vcpu *vcpu, gpa_t gpa, struct gva_code code)
 	return store.bytes;
 }
 
-static bool protect(struct vcpu *vcpu, uint64_t apic_base, unsigned rights)
+/* Tables above the eager part may have been taken back for it: the lock is kept until all CPUs have forgotten them. */
+static bool protect(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct vm *vm = vcpu->vm;
 	bool changed = false, ok;
 
 	lock_acquire(&vm->lock);
-	ok = tdp_mmu_protect(&vm->tdp, (gpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES, rights,
-			     &changed);
-	lock_release(&vm->lock);
-	if (changed)
+	ok = tdp_frame_is_plain(vcpu, gpa);
+	/* Fetches from the page are as little our business as reads. */
+	if (ok && hv_caps.traps_apic)
+		ok = tdp_mmu_protect(&vm->tdp, gpa, PAGE_BYTES, RIGHT_READ | RIGHT_EXEC, &changed);
+	if (changed) {
 		tdp_flush_all(vcpu);
+		tdp_mmu_flushed(&vm->tdp);
+	}
+	lock_release(&vm->lock);
 	return ok;
 }
 
+/* The guest's map first: its flush sends kicks, and they go through the page where the APIC still is. */
 static bool follow(struct vcpu *vcpu, uint64_t apic_base)
 {
 	uint64_t address = cpu_device_address(vcpu->index);
+	gpa_t gpa = { apic_base & APIC_BASE_ADDRESS };
 
-	if (!host_map_device(address, (hpa_t){ apic_base & APIC_BASE_ADDRESS }, PAGE_BYTES))
+	/* An APIC that is off is switched on where it is for a kick. */
+	if (apic_mode(apic_base) != APIC_X2APIC && !protect(vcpu, gpa))
+		return false;
+	if (!host_map_device(address, gpa_to_hpa(gpa), PAGE_BYTES))
 		return false;
 	invalidate_page(address);
-	/* Fetches from the page are as little our business as reads. */
-	return !hv_caps.traps_apic || apic_mode(apic_base) != APIC_XAPIC ||
-	       protect(vcpu, apic_base, RIGHT_READ | RIGHT_EXEC);
+	return true;
 }
 
 /*

@@ -92,9 +92,10 @@ static enum exit_verdict touch(struct vcpu *vcpu, const struct exit_info *exit)
 		tdp_flush_all(vcpu);
 		tdp_mmu_flushed(&vm->tdp);
 	}
-	/* Or it has come to be tracked since we looked: then it faults again. */
+	/* Or it has come to be tracked, emulated or an APIC's since we looked: then it faults again. */
 	is_allowed = tdp_mmu_allows(&vm->tdp, gpa, rights_needed(exit)) ||
-		     (exit->fault.write && page_track_is_closed(&vm->track, gpa));
+		     (exit->fault.write && page_track_is_closed(&vm->track, gpa)) ||
+		     emulate_call_is_page(gpa);
 	lock_release(&vm->lock);
 	if (is_allowed) {
 		step_map_changed(vcpu);
@@ -106,6 +107,12 @@ static enum exit_verdict touch(struct vcpu *vcpu, const struct exit_info *exit)
 	/* Beyond the MAXPHYADDR that the guest was shown; on a CPU of that size a reserved bit. */
 	events_raise_gp(vcpu, 0);
 	return VERDICT_RESUME;
+}
+
+bool tdp_frame_is_plain(struct vcpu *vcpu, gpa_t gpa)
+{
+	return !tdp_mmu_is_hidden(&vcpu->vm->tdp, gpa) &&
+	       !page_track_is_closed(&vcpu->vm->track, gpa) && !emulate_call_is_page(gpa);
 }
 
 static bool is_tracked(struct vcpu *vcpu, gpa_t gpa)

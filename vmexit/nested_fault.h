@@ -15,4 +15,7 @@ void tdp_flush_all(struct vcpu *vcpu);
 /* On this CPU alone. */
 void tdp_flush_own(struct vcpu *vcpu);
 
+/* With the map's lock: neither our own memory nor a frame whose rights somebody is going to give back. */
+bool tdp_frame_is_plain(struct vcpu *vcpu, gpa_t gpa);
+
 #endif

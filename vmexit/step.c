@@ -50,19 +50,22 @@ static bool open_in_view(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 	const struct tdp_mmu *tdp = &vcpu->vm->tdp;
 	gpa_t frame = { gpa.v & ~(PAGE_BYTES - 1) };
 	hpa_t to = ptr_to_hpa(vcpu->step_scratch);
+	unsigned rights = RIGHT_READ | RIGHT_WRITE;
 	enum memtype type = MEMTYPE_WB;
 	struct page_mapping mapping;
 
 	if (kind == STEP_PLAIN) {
 		to = gpa_to_hpa(frame);
+		rights = RIGHT_ALL;
 		type = MEMTYPE_UC;
 	} else if (is_tracked_kind(kind)) {
 		if (!page_table_lookup(&tdp->table, frame.v, &mapping))
 			return false;
 		to = mapping.hpa;
+		rights |= mapping.rights; /* the instruction itself may lie there */
 		type = mapping.type;
 	}
-	return tdp_view_open(&vcpu->step_view, tdp, frame, to, RIGHT_READ | RIGHT_WRITE, type);
+	return tdp_view_open(&vcpu->step_view, tdp, frame, to, rights, type);
 }
 
 static enum page_track_result open_frame(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
@@ -78,6 +81,8 @@ static enum page_track_result open_frame(struct vcpu *vcpu, enum step_kind kind,
 	if (is_tracked_kind(kind))
 		result =
 			page_track_open(&vm->track, &vcpu->track_writer, gpa, kind == STEP_TRACKED);
+	else if (kind == STEP_PLAIN && page_track_is_closed(&vm->track, gpa))
+		result = PAGE_TRACK_BUSY; /* since we looked: it faults again, and is told */
 	if (result == PAGE_TRACK_OPEN && !open_in_view(vcpu, kind, gpa))
 		result = PAGE_TRACK_FULL;
 	if (result != PAGE_TRACK_OPEN && is_first)

@@ -12,7 +12,9 @@
 #include "tests/guests/lib/probe.h"
 
 enum { PAGE = 4096, MIN_BYTES = 3 << 20, BLOCK = 2 << 20, WRITES_OF_EACH_CPU = 300 };
-#define ONES UINT64_C(0xffffffffffffffff)
+enum { MSR_APIC_BASE = 0x1b };
+#define APIC_BASE_ENABLE UINT64_C(0x800)
+#define ONES		 UINT64_C(0xffffffffffffffff)
 
 static volatile uint8_t *area;
 static uint64_t area_bytes;
@@ -338,6 +340,23 @@ static void write_much(void *argument)
 	}
 }
 
+static void move_apic(void *argument)
+{
+	probe_wrmsr(MSR_APIC_BASE, *(const uint64_t *)argument);
+}
+
+/* The registers of the local APIC would cover what is there, for the hypervisor as well. */
+static void check_apic_base(void)
+{
+	const uint64_t base = probe_rdmsr(MSR_APIC_BASE), flags = base & (PAGE - 1);
+	uint64_t there = (uint64_t)area | flags, off = there & ~APIC_BASE_ENABLE;
+
+	probe_check(probe_faults(move_apic, &there, VECTOR_GP), "apic-over", "");
+	probe_check(probe_faults(move_apic, &off, VECTOR_GP), "apic-over-off", "");
+	probe_check(probe_rdmsr(MSR_APIC_BASE) == base, "apic-stays", "0x%lx",
+		    probe_rdmsr(MSR_APIC_BASE));
+}
+
 static void check_all_cpus(void)
 {
 	uint32_t back = 0;
@@ -397,6 +416,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		check_writes();
 		check_border();
 		check_executing();
+		check_apic_base();
 		check_all_cpus();
 	}
 	return probe_end();

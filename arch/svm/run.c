@@ -40,14 +40,9 @@ static void wait_for_sipi(struct vcpu *vcpu)
 	}
 }
 
-/* What the stub says: an exit for the general way, or nothing but to enter again. */
-static inline enum quick_next enter(struct vcpu *vcpu)
+/* Kicks, NMIs and what is to be injected. */
+static inline void prepare(struct vcpu *vcpu)
 {
-	const struct svm_vcpu *svm = svm_of(vcpu);
-	struct vmcb *vmcb = svm->vmcb;
-	struct regs *regs = &vcpu->regs;
-	enum quick_next next;
-
 	nmi_before_entry(vcpu);
 	while (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI)) {
 		wait_for_sipi(vcpu);
@@ -58,6 +53,19 @@ static inline enum quick_next enter(struct vcpu *vcpu)
 			triple_fault_exit(vcpu);
 		svm_events_inject(vcpu);
 	}
+}
+
+/* What the stub says: an exit for the general way, or nothing but to enter again. */
+static inline enum quick_next enter(struct vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+	struct regs *regs = &vcpu->regs;
+	enum quick_next next;
+
+	/* The trial is left before the firmware could take an event: what came waits for the real start. */
+	if (LIKELY(!vcpu->trial))
+		prepare(vcpu);
 	if (UNLIKELY((regs->dirty & REGS_LAZY) != 0))
 		svm_regs_store(vcpu);
 	regs->dirty = 0;
@@ -162,10 +170,16 @@ bool svm_run(struct vcpu *vcpu, struct failure *failure)
 		if (enter(vcpu) != QUICK_GENERAL)
 			continue;
 		svm_exit_decode(vcpu, &exit);
+		if (UNLIKELY(vcpu->trial) && exit.kind == EXIT_KICKED)
+			continue; /* an NMI, which is counted */
 		if (UNLIKELY(vcpu->trial))
 			return end_trial(vcpu, &exit, failure);
-		if (UNLIKELY(exit.kind == EXIT_ENTRY_FAILED) && is_answered(vcpu))
+		if (UNLIKELY(exit.kind == EXIT_ENTRY_FAILED) && is_answered(vcpu)) {
+			/* Nobody knows what of it the CPU has done. */
+			svm_flush_linear(vcpu);
+			svm_of(vcpu)->vmcb->clean = 0;
 			continue;
+		}
 		apply(vcpu, &exit, vmexit_handle(vcpu, &exit));
 	}
 }

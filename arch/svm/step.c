@@ -7,6 +7,7 @@
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
+#include "arch/x86/insn.h"
 #include "mm/guest_copy.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/step.h"
@@ -55,7 +56,9 @@ static void begin(struct vcpu *vcpu)
 	svm->step_dr6 = dr6_read(vcpu);
 	svm->step = true;
 	svm->step_delivery = false;
-	svm->vmcb->virtual_interrupt |= V_INTR_MASKING;
+	/* With the masking, CR8 is V_TPR to the guest. APM: "Virtualizing the TPR". */
+	svm->vmcb->virtual_interrupt =
+		(svm->vmcb->virtual_interrupt & ~V_TPR) | read_cr8() | V_INTR_MASKING;
 	dr6_write(vcpu, svm->step_dr6 & ~DR6_EVENTS);
 	rflags_write(vcpu, rflags); /* dirty: TF is added when it is stored */
 }
@@ -69,6 +72,8 @@ static void end(struct vcpu *vcpu)
 	svm->step = false;
 	svm->step_delivery = false;
 	svm->vmcb->virtual_interrupt &= ~V_INTR_MASKING;
+	if ((svm->vmcb->virtual_interrupt & V_TPR) != read_cr8())
+		write_cr8(svm->vmcb->virtual_interrupt & V_TPR);
 	dr6_write(vcpu, svm->step_dr6);
 	rflags_write(vcpu, rflags);
 }

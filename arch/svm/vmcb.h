@@ -112,6 +112,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 #define TLB_CONTROL_ALLOW_LARGER_RAP BIT32(8)
 #define TLB_CONTROL_CLEAR_RAP	     BIT32(9)
 
+#define V_TPR			     BITS64(7, 0)
 #define V_INTR_MASKING		     BIT64(24)
 #define NESTED_CONTROL_NP	     BIT64(0)
 #define INTERRUPT_SHADOW	     BIT64(0)

@@ -133,6 +133,13 @@ static void init_host_descriptors(struct cpu *cpu)
 	vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
 }
 
+static uint64_t rdmsr_or_zero(uint32_t msr)
+{
+	uint64_t value;
+
+	return rdmsr_safe(msr, &value) ? value : 0;
+}
+
 /* What this CPU runs with now. HOST_RSP follows at the first entry. */
 static void init_host(struct vcpu *vcpu)
 {
@@ -149,19 +156,13 @@ static void init_host(struct vcpu *vcpu)
 	vmcs_write(VMCS_HOST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
 	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
 	if (has(vmx, VMX_WORD_EXIT, EXIT_LOAD_CET)) {
-		vmcs_write(VMCS_HOST_S_CET, 0);
-		vmcs_write(VMCS_HOST_SSP, 0);
-		vmcs_write(VMCS_HOST_INTERRUPT_SSP_TABLE, 0);
+		/* Likewise; the host runs with CR4.CET = 0. */
+		vmcs_write(VMCS_HOST_S_CET, rdmsr_or_zero(MSR_S_CET));
+		vmcs_write(VMCS_HOST_SSP, vcpu->cpu->context.ssp);
+		vmcs_write(VMCS_HOST_INTERRUPT_SSP_TABLE, rdmsr_or_zero(MSR_INTERRUPT_SSP_TABLE));
 	}
 	init_host_descriptors(vcpu->cpu);
 	vmx->host_rsp = 0;
-}
-
-static uint64_t rdmsr_or_zero(uint32_t msr)
-{
-	uint64_t value;
-
-	return rdmsr_safe(msr, &value) ? value : 0;
 }
 
 /* MSRs that the VMCS keeps; the rest of the guest's state comes from the register cache. */

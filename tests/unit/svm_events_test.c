@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "arch/x86/insn.h"
 #include "core/kick.h"
 #include "core/panic.h"
 #include "core/vendor.h"
@@ -30,6 +31,18 @@ static uint8_t opcode; /* of the guest's next instruction */
 
 static const struct vendor_ops fake_ops = { .name = "fake", .regs_fetch = svm_regs_fetch };
 const struct vendor_ops *vendor = &fake_ops;
+
+static uint64_t cr8;
+
+uint64_t read_cr8(void)
+{
+	return cr8;
+}
+
+void write_cr8(uint64_t value)
+{
+	cr8 = value;
+}
 
 void hv_panic(const char *format, ...)
 {
@@ -510,6 +523,19 @@ static void a_forbidden_mov_dr_is_no_step(void **state)
 	assert_int_equal(exit.exception.payload, DR6_BD);
 }
 
+/* While interrupts are masked for a step the guest's CR8 is a field of the VMCB. */
+static void cr8_in_a_step_is_the_guests(void **state)
+{
+	(void)state;
+	cr8 = 5;
+	step_begin(&vcpu, STEP_SHADOW, (gpa_t){ 0 });
+	assert_int_equal(vmcb.virtual_interrupt & V_TPR, 5);
+	vmcb.virtual_interrupt ^= 5 ^ 9; /* MOV CR8 */
+	step_end();
+	assert_int_equal(cr8, 9);
+	assert_int_equal(vmcb.virtual_interrupt & V_INTR_MASKING, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -531,6 +557,7 @@ int main(void)
 		cmocka_unit_test_setup(breakpoints_hit_in_a_step_are_the_guests, clear),
 		cmocka_unit_test_setup(flags_pushed_in_a_step_are_the_guests, clear),
 		cmocka_unit_test_setup(a_forbidden_mov_dr_is_no_step, clear),
+		cmocka_unit_test_setup(cr8_in_a_step_is_the_guests, clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

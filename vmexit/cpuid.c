@@ -19,6 +19,9 @@
 #define LEAF7_1_EAX_HIDDEN	    (BIT32(17) | BIT32(27))
 #define LEAF7_1_ECX_HIDDEN	    BIT32(5)
 #define LEAF7_1_EDX_HIDDEN	    (BIT32(15) | BIT32(21))
+#define LEAF_XSAVE		    0xdu
+#define LEAF_APX		    0x29u
+#define XSAVE_APX		    19u /* the state component */
 #define LEAF80000001_ECX_SVM	    BIT32(2)
 #define LEAF80000001_ECX_SKINIT	    BIT32(12)
 #define LEAF80000008_EBX_INVLPGB    BIT32(3) /* #UD in a guest unless the VMCB allows it */
@@ -61,6 +64,15 @@ static void fix_leaf7(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_result *
 	}
 }
 
+/* The state of APX is not offered: XSETBV refuses it. Intel APX specification: "CPUID Enumeration". */
+static void fix_xsave_leaf(uint32_t subleaf, struct cpuid_result *r)
+{
+	if (subleaf == 0)
+		r->eax &= ~BIT32(XSAVE_APX);
+	else if (subleaf == XSAVE_APX)
+		*r = (struct cpuid_result){ 0 };
+}
+
 static void fix_extended_leaf(uint32_t leaf, struct cpuid_result *r)
 {
 	switch (leaf) {
@@ -93,6 +105,10 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 		fix_leaf1(vcpu, &r);
 	else if (leaf == 7)
 		fix_leaf7(vcpu, subleaf, &r);
+	else if (leaf == LEAF_XSAVE)
+		fix_xsave_leaf(subleaf, &r);
+	else if (leaf == LEAF_APX)
+		r = (struct cpuid_result){ 0 };
 	else if (leaf >= 0x80000000)
 		fix_extended_leaf(leaf, &r);
 	else if ((leaf & 0xffffff00) == LEAF_HYPERVISOR && hv_caps.cpuid_named)
@@ -106,7 +122,9 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 /* The leaves that fix_leaf() changes and, as this is on the hottest path, some more. */
 static inline bool may_need_fixing(uint32_t leaf)
 {
-	return (((BIT32(1) | BIT32(7)) >> (leaf % 32)) & 1) != 0 || leaf >= LEAF_HYPERVISOR;
+	const uint32_t low_bits = BIT32(1) | BIT32(7) | BIT32(LEAF_XSAVE) | BIT32(LEAF_APX % 32);
+
+	return ((low_bits >> (leaf % 32)) & 1) != 0 || leaf >= LEAF_HYPERVISOR;
 }
 
 void cpuid_execute(struct vcpu *vcpu)

@@ -24,10 +24,15 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
 }
 
 /* The whole registers, whose upper halves it clears, in the manual's order: EAX and ECX are the leaf and its subleaf. */
+#ifdef HOST_TEST
+__attribute__((weak)) void cpuid_registers(uint64_t *rax, uint64_t *rbx, uint64_t *rcx,
+					   uint64_t *rdx);
+#else
 static inline void cpuid_registers(uint64_t *rax, uint64_t *rbx, uint64_t *rcx, uint64_t *rdx)
 {
 	asm volatile("cpuid" : "+a"(*rax), "=b"(*rbx), "+c"(*rcx), "=d"(*rdx));
 }
+#endif
 
 /* This CPU's initial APIC ID: 32 bits where leaf 0xb has it. SDM: "CPUID—CPU Identification". */
 static inline uint32_t cpuid_apic_id(void)

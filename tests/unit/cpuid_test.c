@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+// sources: vmexit/cpuid.c
+/* What CPUID shows of a CPU that has everything: all bits of all leaves are set but for what is hidden. */
+#include "vmexit/cpuid.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "arch/x86/insn.h"
+#include "core/caps.h"
+
+#define ALL UINT32_MAX
+
+struct hv_caps hv_caps;
+static struct vcpu vcpu;
+static uint64_t cr4;
+
+void cpuid_registers(uint64_t *rax, uint64_t *rbx, uint64_t *rcx, uint64_t *rdx)
+{
+	*rax = *rbx = *rcx = *rdx = ALL;
+}
+
+uint64_t cr4_read(struct vcpu *v)
+{
+	(void)v;
+	return cr4;
+}
+
+static void is(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx, uint32_t ecx,
+	       uint32_t edx)
+{
+	/* The upper halves are no part of the question. */
+	vcpu.regs.gpr[REG_RAX] = UINT64_C(0x100000000) | leaf;
+	vcpu.regs.gpr[REG_RCX] = UINT64_C(0x100000000) | subleaf;
+	cpuid_execute(&vcpu);
+	assert_int_equal(vcpu.regs.gpr[REG_RAX], eax);
+	assert_int_equal(vcpu.regs.gpr[REG_RBX], ebx);
+	assert_int_equal(vcpu.regs.gpr[REG_RCX], ecx);
+	assert_int_equal(vcpu.regs.gpr[REG_RDX], edx);
+}
+
+static int reset(void **state)
+{
+	(void)state;
+	hv_caps = (struct hv_caps){ .cpuid_named = true, .guest_maxphyaddr = 46 };
+	cr4 = CR4_OSXSAVE | CR4_PKE;
+	return 0;
+}
+
+static void virtualization_is_hidden(void **state)
+{
+	(void)state;
+	is(1, 0, ALL, ALL, ALL & ~(BIT32(5) | BIT32(6)), ALL);
+	is(0x80000001, 0, ALL, ALL, ALL & ~(BIT32(2) | BIT32(12)), ALL);
+	is(0x8000000a, 0, 0, 0, 0, 0);
+}
+
+static void bits_of_cr4_are_the_guests(void **state)
+{
+	(void)state;
+	cr4 = 0;
+	is(1, 0, ALL, ALL, ALL & ~(BIT32(5) | BIT32(6) | BIT32(27)), ALL);
+	is(7, 0, ALL, ALL, ALL & ~BIT32(4), ALL);
+}
+
+static void apx_is_hidden_everywhere(void **state)
+{
+	(void)state;
+	is(7, 1, ALL & ~(BIT32(17) | BIT32(27)), ALL, ALL & ~BIT32(5),
+	   ALL & ~(BIT32(15) | BIT32(21)));
+	is(0xd, 0, ALL & ~BIT32(19), ALL, ALL, ALL);
+	is(0xd, 1, ALL, ALL, ALL, ALL);
+	is(0xd, 19, 0, 0, 0, 0);
+	is(0x29, 0, 0, 0, 0, 0);
+}
+
+static void the_name_is_shown_or_not(void **state)
+{
+	(void)state;
+	is(0x40000000, 0, 0x40000000, 0x6f6c6f53, 0x6f736976, 0x00564872);
+	is(0x40000001, 0, 0, 0, 0, 0);
+	hv_caps.cpuid_named = false;
+	is(0x40000000, 0, ALL, ALL, ALL, ALL);
+}
+
+static void addresses_are_as_wide_as_the_map(void **state)
+{
+	(void)state;
+	is(0x80000008, 0, (ALL & ~UINT32_C(0xff)) | 46, ALL & ~BIT32(3), ALL, ALL);
+}
+
+static void all_other_leaves_are_the_cpus(void **state)
+{
+	(void)state;
+	for (uint32_t leaf = 0; leaf < 0x30; leaf++) {
+		if (leaf != 1 && leaf != 7 && leaf != 0xd && leaf != 0x29)
+			is(leaf, 0, ALL, ALL, ALL, ALL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(virtualization_is_hidden, reset),
+		cmocka_unit_test_setup(bits_of_cr4_are_the_guests, reset),
+		cmocka_unit_test_setup(apx_is_hidden_everywhere, reset),
+		cmocka_unit_test_setup(the_name_is_shown_or_not, reset),
+		cmocka_unit_test_setup(addresses_are_as_wide_as_the_map, reset),
+		cmocka_unit_test_setup(all_other_leaves_are_the_cpus, reset),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -299,6 +299,9 @@ static bool is_exception(uint8_t vector, const struct regs_check_env *env)
 			      VECTORS(CP);
 	const uint32_t intel = VECTORS(VE);
 
+	/* An entry refuses its error code where CET is not. */
+	if (vector == VECTOR_CP && (env->limits->cr4 & CR4_CET) == 0)
+		return false;
 	return vector < 32 && (BIT32(vector) & (both | (env->vmx ? intel : amd))) != 0;
 }
 
@@ -351,9 +354,11 @@ static enum regs_sync_reason check_event(const struct regs_sync *state,
 		return check_soft(events, env);
 	if (events->type == EVENT_NMI) {
 		REFUSE_IF(events->vector != VECTOR_NMI, EVENT_VECTOR);
-		/* On AMD-V one whose delivery was interrupted blocks already. */
-		REFUSE_IF(env->vmx && (events->nmi_blocked != 0 ||
-				       (events->interrupt_shadow & SHADOW_MOV_SS) != 0),
+		/*
+		 * On AMD-V one whose delivery was interrupted blocks already. Some CPUs refuse an entry with STI's
+		 * shadow as well.
+		 */
+		REFUSE_IF(env->vmx && (events->nmi_blocked != 0 || events->interrupt_shadow != 0),
 			  EVENT_BLOCKED);
 		return REGS_SYNC_OK;
 	}

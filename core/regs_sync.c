@@ -269,6 +269,9 @@ static void commit(struct vcpu *vcpu, uint32_t dirty)
 		put_events(vcpu, &copy.events);
 	if ((dirty & REGS_SYNC_DEBUG) != 0)
 		put_debug(vcpu, &copy.debug);
+	/* One that halts goes on from its new state: VT-x refuses much of that in a CPU that halts. */
+	if ((dirty & (REGS_SYNC_REGS | REGS_SYNC_SREGS | REGS_SYNC_EVENTS)) != 0)
+		vendor->activity_changed(vcpu);
 }
 
 enum regs_sync_reason regs_sync_from_user(struct vcpu *vcpu, struct regs_sync *user)
@@ -281,6 +284,9 @@ enum regs_sync_reason regs_sync_from_user(struct vcpu *vcpu, struct regs_sync *u
 		return REGS_SYNC_SET_UNKNOWN;
 	if (vcpu->activity != ACTIVITY_RUNNING)
 		return REGS_SYNC_CPU_WAITS;
+	/* It would take the new state for what its instruction has done. */
+	if (vcpu->step_kind != 0)
+		return REGS_SYNC_CPU_STEPS;
 	lock_acquire(&copy_lock);
 	take_copy(vcpu, user, dirty);
 	reason = check_copy(with_xsave);

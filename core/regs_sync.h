@@ -76,6 +76,7 @@ struct regs_sync {
 	X(OK, "accepted")                                                                     \
 	X(SET_UNKNOWN, "there is no such set")                                                \
 	X(CPU_WAITS, "the CPU waits for a SIPI")                                              \
+	X(CPU_STEPS, "a single step of the hypervisor is under way")                          \
 	X(FLAG, "a flag is neither 0 nor 1")                                                  \
 	X(RIP_NOT_CANONICAL, "RIP is not canonical")                                          \
 	X(RIP_ABOVE_4G, "RIP has more than 32 bits outside 64-bit mode")                      \

@@ -24,7 +24,7 @@ static struct fake_cpu {
 	uint8_t area[REGS_SYNC_XSAVE_BYTES];
 } cpu;
 
-static const struct x86_limits fake_limits = {
+static struct x86_limits fake_limits = {
 	.cr4 = BITS64(24, 0) & ~(CR4_VMXE | BIT64(15) | BIT64(19)),
 	.efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE,
 	.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_MPX | XCR0_AVX512 | XCR0_AMX | BIT64(9),
@@ -125,7 +125,16 @@ static void fake_flush(struct vcpu *vcpu)
 	fake_flushes++;
 }
 
-static const struct vendor_ops fake_ops = { .name = "fake", .flush_linear = fake_flush };
+static unsigned fake_activations;
+
+static void fake_activity(struct vcpu *vcpu)
+{
+	fake_activations += vcpu->activity == ACTIVITY_RUNNING;
+}
+
+static const struct vendor_ops fake_ops = { .name = "fake",
+					    .flush_linear = fake_flush,
+					    .activity_changed = fake_activity };
 const struct vendor_ops *vendor = &fake_ops;
 
 static void fake_segments(struct segment *segments)

@@ -300,6 +300,7 @@ static const struct malformed malformed[] = {
 	{ external, FIELD(events.interrupt_shadow), VALUE(1), REGS_SYNC_EVENT_BLOCKED, BOTH },
 	{ nmi, FIELD(events.nmi_blocked), VALUE(1), REGS_SYNC_EVENT_BLOCKED, VMX },
 	{ nmi, FIELD(events.interrupt_shadow), VALUE(SHADOW_MOV_SS), REGS_SYNC_EVENT_BLOCKED, VMX },
+	{ nmi, FIELD(events.interrupt_shadow), VALUE(SHADOW_STI), REGS_SYNC_EVENT_BLOCKED, VMX },
 	{ NULL, FIELD(events.interrupt_shadow), VALUE(4), REGS_SYNC_SHADOW_RESERVED, BOTH },
 	{ NULL, FIELD(events.interrupt_shadow), VALUE(SHADOW_MOV_SS), REGS_SYNC_SHADOW_RESERVED,
 	  SVM },
@@ -496,6 +497,50 @@ static void a_cpu_that_waits_is_left_alone(void **state)
 	assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_CPU_WAITS);
 }
 
+static void a_cpu_that_is_stepped_is_left_alone(void **state)
+{
+	(void)state;
+	fake_activations = 0;
+	cpu.vcpu.step_kind = 1;
+	assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_CPU_STEPS);
+	assert_int_equal(fake_activations, 0);
+}
+
+static void a_cpu_that_halts_goes_on_where_it_is_put(void **state)
+{
+	(void)state;
+	fake_activations = 0;
+	user.dirty = REGS_SYNC_DEBUG | REGS_SYNC_XSAVE;
+	assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_OK);
+	assert_int_equal(fake_activations, 0);
+	user.dirty = REGS_SYNC_REGS;
+	assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_OK);
+	assert_int_equal(fake_activations, 1);
+}
+
+static void control_protection(void)
+{
+	event(EVENT_EXCEPTION, VECTOR_CP, true);
+}
+
+/* VT-x refuses an entry with its error code, and no AMD CPU without CET would deliver it. */
+static void control_protection_needs_cet(void **state)
+{
+	const uint64_t cr4 = fake_limits.cr4;
+
+	(void)state;
+	for (unsigned vmx = 0; vmx < 2; vmx++) {
+		start(vmx != 0);
+		control_protection();
+		assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_OK);
+		fake_limits.cr4 &= ~CR4_CET;
+		start(vmx != 0);
+		control_protection();
+		assert_int_equal(regs_sync_from_user(&cpu.vcpu, &user), REGS_SYNC_EVENT_VECTOR);
+		fake_limits.cr4 = cr4;
+	}
+}
+
 static void a_cpu_without_xsave_has_no_such_set(void **state)
 {
 	struct regs_check_env env = { .vmx = true };
@@ -524,6 +569,9 @@ int main(void)
 		cmocka_unit_test_setup(a_payload_is_not_delivered_early, start_vmx),
 		cmocka_unit_test_setup(pdptes_come_from_memory_or_from_the_user, start_vmx),
 		cmocka_unit_test_setup(a_cpu_that_waits_is_left_alone, start_vmx),
+		cmocka_unit_test_setup(a_cpu_that_is_stepped_is_left_alone, start_vmx),
+		cmocka_unit_test_setup(a_cpu_that_halts_goes_on_where_it_is_put, start_vmx),
+		cmocka_unit_test_setup(control_protection_needs_cet, start_vmx),
 		cmocka_unit_test_setup(a_cpu_without_xsave_has_no_such_set, start_vmx),
 	};
 

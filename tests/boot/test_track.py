@@ -11,7 +11,7 @@ COST = 20_000
 @pytest.mark.seconds(40)
 @pytest.mark.parametrize("where,cpus,writes,seconds", [
     ("qemu", 4, 20_000, 180), ("vtx", 2, 2_000, 300),
-    pytest.param("qemu", 4, 1_000_000, 3600, marks=full),
+    pytest.param("qemu", 4, 1_000_000, 3600, marks=[full, pytest.mark.seconds(1200)]),
     pytest.param("qemu", 1, 20_000, 180, marks=full),
     pytest.param("vtx", 2, 20_000, 900, marks=full), pytest.param("svm", 2, 2_000, 300, marks=full)])
 def test_track(vm, where, cpus, writes, seconds):

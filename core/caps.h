@@ -14,6 +14,7 @@ struct hv_caps {
 	bool hides_vmx; /* what belongs to VMX is not for the guest */
 	bool hides_svm; /* what belongs to SVM is not for the guest */
 	bool maps_types; /* memory types are in the guest map and follow the MTRRs, which else work by themselves */
+	bool hides_trace;    /* Intel PT writes to physical addresses, past the guest map */
 	bool cpuid_named;    /* leaf 0x40000000 shows the name */
 	bool nrip_save;	     /* SVM: the CPU stores the next RIP */
 	bool decode_assists; /* noted only: QEMU has none, and decoding works everywhere */

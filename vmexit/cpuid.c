@@ -11,6 +11,7 @@
 #define LEAF1_ECX_SMX		    BIT32(6)
 #define LEAF1_ECX_OSXSAVE	    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR	    BIT32(31)
+#define LEAF7_EBX_TRACE		    BIT32(25)
 #define LEAF7_ECX_OSPKE		    BIT32(4)
 /*
  * They need support in the control structures, or register numbers, that are not there: FRED, MSRLIST; RDMSR and WRMSRNS
@@ -20,6 +21,7 @@
 #define LEAF7_1_ECX_HIDDEN	    BIT32(5)
 #define LEAF7_1_EDX_HIDDEN	    (BIT32(15) | BIT32(21))
 #define LEAF_XSAVE		    0xdu
+#define LEAF_TRACE		    0x14u
 #define LEAF_APX		    0x29u
 #define XSAVE_APX		    19u /* the state component */
 #define LEAF80000001_ECX_SVM	    BIT32(2)
@@ -57,6 +59,8 @@ static void fix_leaf7(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_result *
 {
 	if (subleaf == 0) {
 		r->ecx = follow(r->ecx, LEAF7_ECX_OSPKE, (cr4_read(vcpu) & CR4_PKE) != 0);
+		if (hv_caps.hides_trace)
+			r->ebx &= ~LEAF7_EBX_TRACE;
 	} else if (subleaf == 1) {
 		r->eax &= ~LEAF7_1_EAX_HIDDEN;
 		r->ecx &= ~LEAF7_1_ECX_HIDDEN;
@@ -107,7 +111,7 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 		fix_leaf7(vcpu, subleaf, &r);
 	else if (leaf == LEAF_XSAVE)
 		fix_xsave_leaf(subleaf, &r);
-	else if (leaf == LEAF_APX)
+	else if (leaf == LEAF_APX || (leaf == LEAF_TRACE && hv_caps.hides_trace))
 		r = (struct cpuid_result){ 0 };
 	else if (leaf >= 0x80000000)
 		fix_extended_leaf(leaf, &r);
@@ -122,7 +126,8 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 /* The leaves that fix_leaf() changes and, as this is on the hottest path, some more. */
 static inline bool may_need_fixing(uint32_t leaf)
 {
-	const uint32_t low_bits = BIT32(1) | BIT32(7) | BIT32(LEAF_XSAVE) | BIT32(LEAF_APX % 32);
+	const uint32_t low_bits =
+		BIT32(1) | BIT32(7) | BIT32(LEAF_XSAVE) | BIT32(LEAF_TRACE) | BIT32(LEAF_APX % 32);
 
 	return ((low_bits >> (leaf % 32)) & 1) != 0 || leaf >= LEAF_HYPERVISOR;
 }

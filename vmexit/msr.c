@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/vendor.h"
+#include "mm/tdp_mmu.h"
 #include "vmexit/apic_access.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
@@ -167,20 +168,69 @@ static enum exit_verdict write_efer(struct vcpu *vcpu)
 	return change_efer(vcpu);
 }
 
-/* To the guest SVM is locked off by the firmware. */
-static enum exit_verdict read_vm_cr(struct vcpu *vcpu)
+/* Not ours: in the control structure, or on the hardware, whose word is the answer. */
+static __attribute__((noinline)) enum exit_verdict read_other(struct vcpu *vcpu)
 {
+	uint32_t msr = msr_index(vcpu);
+	uint64_t value = 0;
+
+	if (!vendor->msr_read(vcpu, msr, &value) && !rdmsr_safe(msr, &value))
+		return refuse(vcpu);
+	return give(vcpu, value);
+}
+
+static __attribute__((noinline)) enum exit_verdict write_other(struct vcpu *vcpu)
+{
+	uint32_t msr = msr_index(vcpu);
+	uint64_t value = msr_value(vcpu);
+
+	return taken(vcpu, vendor->msr_write(vcpu, msr, value) || wrmsr_safe(msr, value));
+}
+
+/*
+ * To the guest SVM is locked off by the firmware: VM_CR says so, VM_HSAVE_PA and SVM_LOCK_KEY are absent. The two MSRs
+ * between them have nothing to do with it.
+ */
+static enum exit_verdict read_svm(struct vcpu *vcpu)
+{
+	uint32_t msr = msr_index(vcpu);
 	uint64_t value;
 
-	if (!rdmsr_safe(MSR_VM_CR, &value))
+	if (msr == MSR_IGNNE || msr == MSR_SMM_CTL)
+		return read_other(vcpu);
+	if (msr != MSR_VM_CR || !rdmsr_safe(MSR_VM_CR, &value))
 		return refuse(vcpu);
 	return give(vcpu, (value & ~VM_CR_R_INIT) | VM_CR_LOCK | VM_CR_SVMDIS);
 }
 
-static enum exit_verdict write_vm_cr(struct vcpu *vcpu)
+static enum exit_verdict write_svm(struct vcpu *vcpu)
 {
+	uint32_t msr = msr_index(vcpu);
+
+	if (msr == MSR_IGNNE || msr == MSR_SMM_CTL)
+		return write_other(vcpu);
+	if (msr != MSR_VM_CR)
+		return refuse(vcpu);
 	return taken(vcpu,
 		     (msr_value(vcpu) & ~BITS64(4, 0)) == 0); /* locked: changes are ignored */
+}
+
+/*
+ * The CPU writes its hints (hardware feedback interface) to a physical address, past the guest map. Its size is a few
+ * pages. SDM: "Hardware Feedback Interface and Intel Thread Director".
+ */
+#define HW_FEEDBACK_BYTES_MAX (16 * PAGE_BYTES)
+
+static enum exit_verdict write_hw_feedback(struct vcpu *vcpu)
+{
+	const uint64_t value = msr_value(vcpu), base = value & BITS64(51, 12);
+
+	for (uint64_t at = 0; (value & HW_FEEDBACK_VALID) != 0 && at < HW_FEEDBACK_BYTES_MAX;
+	     at += PAGE_BYTES) {
+		if (tdp_mmu_is_hidden(&vcpu->vm->tdp, (gpa_t){ base + at }))
+			return refuse(vcpu);
+	}
+	return taken(vcpu, wrmsr_safe(MSR_HW_FEEDBACK_PTR, value));
 }
 
 /* Memory encryption would give each frame a second address, also the hidden ones. */
@@ -209,20 +259,22 @@ static const struct msr_entry table[] = {
 	/* memory types in EPT follow the MTRRs */
 	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * MEMTYPE_VARIABLE_MAX - 1,
 	  &hv_caps.maps_types, NULL, write_mtrr },
-	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, &hv_caps.maps_types, NULL, write_mtrr },
-	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, &hv_caps.maps_types, NULL, write_mtrr },
-	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_C0000 + 7, &hv_caps.maps_types, NULL, write_mtrr },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX4K_C0000 + 7, &hv_caps.maps_types, NULL, write_mtrr },
 	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, &hv_caps.maps_types, NULL, write_mtrr },
+	/* off while the host runs: records go to linear addresses */
+	{ MSR_PEBS_ENABLE, MSR_PEBS_ENABLE, &hv_caps.hides_vmx, NULL, write_other },
 	/* not offered */
 	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, &hv_caps.hides_vmx, read_absent, write_absent },
+	{ MSR_RTIT_OUTPUT_BASE, MSR_RTIT_ADDR3_B, &hv_caps.hides_trace, read_absent, write_absent },
 	/* INIT and SIPI are carried in software */
 	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, &hv_caps.traps_apic, NULL, write_x2apic_icr },
+	/* the CPU would write over us */
+	{ MSR_HW_FEEDBACK_PTR, MSR_HW_FEEDBACK_PTR, &hv_caps.hides_vmx, NULL, write_hw_feedback },
 	/* SVME is ours */
 	{ MSR_EFER, MSR_EFER, &hv_caps.hides_svm, read_efer, write_efer },
 	{ MSR_SYSCFG, MSR_SYSCFG, &hv_caps.hides_svm, NULL, write_syscfg },
 	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, &hv_caps.hides_svm, NULL, write_microcode },
-	{ MSR_VM_CR, MSR_VM_CR, &hv_caps.hides_svm, read_vm_cr, write_vm_cr },
-	{ MSR_VM_HSAVE_PA, MSR_SVM_LOCK_KEY, &hv_caps.hides_svm, read_absent, write_absent },
+	{ MSR_VM_CR, MSR_SVM_LOCK_KEY, &hv_caps.hides_svm, read_svm, write_svm },
 };
 
 _Static_assert(ARRAY_COUNT(table) == 16, "find() takes four steps");
@@ -259,25 +311,6 @@ bool msr_traps_write(uint32_t msr)
 	const struct msr_entry *entry = find(msr);
 
 	return entry != NULL && entry->write != NULL;
-}
-
-/* Not ours: in the control structure, or on the hardware, whose word is the answer. */
-static __attribute__((noinline)) enum exit_verdict read_other(struct vcpu *vcpu)
-{
-	uint32_t msr = msr_index(vcpu);
-	uint64_t value = 0;
-
-	if (!vendor->msr_read(vcpu, msr, &value) && !rdmsr_safe(msr, &value))
-		return refuse(vcpu);
-	return give(vcpu, value);
-}
-
-static __attribute__((noinline)) enum exit_verdict write_other(struct vcpu *vcpu)
-{
-	uint32_t msr = msr_index(vcpu);
-	uint64_t value = msr_value(vcpu);
-
-	return taken(vcpu, vendor->msr_write(vcpu, msr, value) || wrmsr_safe(msr, value));
 }
 
 enum exit_verdict msr_read_exit(struct vcpu *vcpu)

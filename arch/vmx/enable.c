@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/vmx/enable.h"
 
+#include "arch/vmx/pebs.h"
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
 #include "arch/x86/insn.h"
@@ -9,6 +10,7 @@
 #include "core/log.h"
 
 #define CPUID_1_ECX_VMX	   BIT32(5)
+#define CPUID_7_EBX_TRACE  BIT32(25)
 #define LEAF_ADDRESS_SIZES 0x80000008u
 
 /* (b) written by the boot CPU in vmx_probe(), then constant */
@@ -133,6 +135,7 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 	caps->vmx = true;
 	caps->hides_vmx = true;
 	caps->maps_types = true;
+	caps->hides_trace = (cpuid(7, 0).ebx & CPUID_7_EBX_TRACE) != 0;
 	caps->virtual_nmi = true;
 	caps->exec_only_pages = (capability.ept_vpid & EPT_CAP_EXEC_ONLY) != 0;
 	caps->huge_pages = (capability.ept_vpid & EPT_CAP_1G_PAGES) != 0;
@@ -208,6 +211,7 @@ void vmx_cpu_disable(struct cpu *cpu)
 
 	if (!cpu->enabled)
 		return;
+	vmx_pebs_end(cpu->vcpu);
 	/*
 	 * VMCLEAR writes the CPU's copy back, so that nothing reaches the page after it was given
 	 * away.

@@ -2,6 +2,7 @@
 #include "arch/vmx/regs.h"
 
 #include "arch/vmx/guest_state.h"
+#include "arch/vmx/pebs.h"
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
 #include "arch/x86/insn.h"
@@ -355,6 +356,8 @@ bool vmx_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	case MSR_FS_BASE:
 		write_base(vcpu, SEGMENT_FS, value);
 		return true;
+	case MSR_PEBS_ENABLE:
+		return vmx_pebs_write(vcpu, value);
 	case MSR_GS_BASE:
 		write_base(vcpu, SEGMENT_GS, value);
 		return true;

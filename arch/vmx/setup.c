@@ -5,6 +5,7 @@
 
 #include "arch/vmx/enable.h"
 #include "arch/vmx/entry.h"
+#include "arch/vmx/pebs.h"
 #include "arch/vmx/regs.h"
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
@@ -241,6 +242,7 @@ void vmx_vcpu_init(struct vcpu *vcpu)
 	vmx->launched = false;
 	vmx->stepping = false;
 	vmx->injected.valid = false;
+	vmx_pebs_init(vcpu);
 	if (!vmcs_clear(vmx->vmcs) || !vmcs_load(vmx->vmcs))
 		hv_panic("VMCLEAR or VMPTRLD failed on CPU %u", vcpu->index);
 	init_controls(vcpu);

@@ -6,6 +6,12 @@
 #include "arch/vmx/capability.h"
 #include "core/vcpu.h"
 
+/* SDM: "VM-Entry Controls for MSRs". */
+struct vmx_msr_entry {
+	uint32_t msr, zero;
+	uint64_t value;
+} __attribute__((aligned(16)));
+
 /*
  * (a) written at allocation, then constant; (e) by enable, on the vCPU's own CPU; (c) this CPU only
  */
@@ -21,6 +27,7 @@ struct vmx_vcpu {
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1; /* (e) */
 	uint64_t ept_vpid;					 /* (e) IA32_VMX_EPT_VPID_CAP */
 	uint64_t firmware_cr0, firmware_cr4;			 /* (e) before enable */
+	struct vmx_msr_entry pebs_enter, pebs_exit; /* (c) IA32_PEBS_ENABLE in the MSR areas */
 	struct event injected; /* (c) in the VM-entry interruption field, not delivered yet */
 	uint16_t vpid;	       /* (c) 0 where the CPU has none */
 	bool launched;	       /* (c) VMRESUME from now on */

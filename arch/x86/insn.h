@@ -70,6 +70,10 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 	".popsection\n\t"
 
 /* Returns false if the instruction raised #GP. */
+#ifdef HOST_TEST
+MUST_CHECK __attribute__((weak)) bool rdmsr_safe(uint32_t msr, uint64_t *value);
+MUST_CHECK __attribute__((weak)) bool wrmsr_safe(uint32_t msr, uint64_t value);
+#else
 MUST_CHECK static inline bool rdmsr_safe(uint32_t msr, uint64_t *value)
 {
 	uint32_t low = 0, high = 0;
@@ -96,6 +100,7 @@ MUST_CHECK static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
 		     : "memory");
 	return ok;
 }
+#endif
 
 /*
  * The 64 bits at base + index; where that faults, `index` comes back: to the reader of a page table whose index is a multiple

@@ -23,6 +23,8 @@
 #define MSR_MTRR_FIX4K_C0000		0x268u
 #define MSR_PAT				0x277u
 #define MSR_MTRR_DEF_TYPE		0x2ffu
+#define MSR_PERF_GLOBAL_CTRL		0x38fu
+#define MSR_PEBS_ENABLE			0x3f1u
 #define MSR_VMX_BASIC			0x480u
 #define MSR_VMX_PINBASED_CTLS		0x481u
 #define MSR_VMX_PROCBASED_CTLS		0x482u
@@ -42,6 +44,9 @@
 #define MSR_VMX_VMFUNC			0x491u
 #define MSR_VMX_PROCBASED_CTLS3		0x492u
 #define MSR_VMX_EXIT_CTLS2		0x493u
+#define MSR_RTIT_OUTPUT_BASE		0x560u
+#define MSR_RTIT_CTL			0x570u
+#define MSR_RTIT_ADDR3_B		0x587u
 #define MSR_S_CET			0x6a2u
 #define MSR_INTERRUPT_SSP_TABLE		0x6a8u
 #define MSR_X2APIC_BASE			0x800u
@@ -49,6 +54,7 @@
 #define MSR_X2APIC_LDR			0x80du
 #define MSR_X2APIC_ICR			0x830u
 #define MSR_XSS				0xda0u
+#define MSR_HW_FEEDBACK_PTR		0x17d0u
 #define MSR_EFER			0xc0000080u
 #define MSR_STAR			0xc0000081u
 #define MSR_LSTAR			0xc0000082u
@@ -74,6 +80,8 @@
 #define FEATURE_CONTROL_VMX_OUTSIDE_SMX BIT64(2)
 
 #define DEBUGCTL_BTF			BIT64(1)
+
+#define HW_FEEDBACK_VALID		BIT64(0)
 
 #define SYSCFG_MEMORY_ENCRYPTION	BIT64(23)
 

@@ -77,6 +77,15 @@ static void apx_is_hidden_everywhere(void **state)
 	is(0x29, 0, 0, 0, 0, 0);
 }
 
+static void tracing_is_hidden_where_it_is_not_mapped(void **state)
+{
+	(void)state;
+	hv_caps.hides_trace = true;
+	is(7, 0, ALL, ALL & ~BIT32(25), ALL, ALL);
+	is(0x14, 0, 0, 0, 0, 0);
+	is(0x14, 1, 0, 0, 0, 0);
+}
+
 static void the_name_is_shown_or_not(void **state)
 {
 	(void)state;
@@ -107,6 +116,7 @@ int main(void)
 		cmocka_unit_test_setup(virtualization_is_hidden, reset),
 		cmocka_unit_test_setup(bits_of_cr4_are_the_guests, reset),
 		cmocka_unit_test_setup(apx_is_hidden_everywhere, reset),
+		cmocka_unit_test_setup(tracing_is_hidden_where_it_is_not_mapped, reset),
 		cmocka_unit_test_setup(the_name_is_shown_or_not, reset),
 		cmocka_unit_test_setup(addresses_are_as_wide_as_the_map, reset),
 		cmocka_unit_test_setup(all_other_leaves_are_the_cpus, reset),

@@ -17,12 +17,20 @@
 
 #include "arch/vmx/event_info.h"
 #include "arch/vmx/exit.h"
+#include "arch/vmx/pebs.h"
 #include "arch/vmx/regs.h"
 #include "core/exception.h"
 #include "core/panic.h"
 #include "core/vendor.h"
 
 #include "fake_vmcs.h"
+
+/* tests/unit/vmx_pebs_test.c has it. */
+bool vmx_pebs_write(struct vcpu *of, uint64_t value)
+{
+	(void)of, (void)value;
+	return false;
+}
 
 static struct vmx_vcpu vmx;
 static struct vcpu vcpu;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "arch/vmx/pebs.h"
 #include "arch/vmx/state.h"
 #include "core/panic.h"
 #include "core/vendor.h"
@@ -19,6 +20,13 @@
 
 static const struct vendor_ops fake_ops = { .name = "fake", .regs_fetch = vmx_regs_fetch };
 const struct vendor_ops *vendor = &fake_ops;
+/* tests/unit/vmx_pebs_test.c has it. */
+bool vmx_pebs_write(struct vcpu *of, uint64_t value)
+{
+	(void)of, (void)value;
+	return false;
+}
+
 static struct vmx_vcpu vmx;
 
 void hv_panic(const char *format, ...)

@@ -219,6 +219,8 @@ setup-build setup-image setup-test setup-emulators setup-guest:
 #:   make iso                build/solovisor.iso, GRUB with Solovisor and Linux
 #:   make install ESP=dir    copy Solovisor to a mounted EFI system partition
 #:   make format             lay out all C sources as .clang-format says (F=files: only those)
+#:   make transparency       what the guest sees bare against what it sees hosted, as a table
+#:        T=pattern          only the probes and machines whose names contain it
 #:   make bench              instruction counts of exits and of booting Linux
 #:   make guests             the EFI programs of the tests
 #:   make setup              install whatever is missing (the targets above do that, too)
@@ -270,6 +272,10 @@ format: setup-test
 
 bench: all guests $(INITRAMFS) setup-test setup-emulators setup-guest
 	$(Q)scripts/bench
+
+.PHONY: transparency
+transparency: all guests setup-test setup-emulators
+	$(Q)scripts/transparency $(if $(T),--only '$(T)')
 
 # --- the rest ----------------------------------------------------------------------------------
 

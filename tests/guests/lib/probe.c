@@ -97,17 +97,18 @@ EFI_STATUS probe_end(void)
 
 bool probe_check(bool good, const char *name, const char *format, ...)
 {
+	char details[512] = "";
 	va_list arguments;
 
 	good_count += good;
 	bad_count += !good;
-	probe_print("PROBE: %s %s", name, good ? "ok" : "BAD ");
 	if (!good) {
 		va_start(arguments, format);
-		probe_vprint(format, arguments);
+		probe_vformat(details, sizeof(details), format, arguments);
 		va_end(arguments);
 	}
-	probe_print("\n");
+	/* In one piece: other CPUs may print facts. */
+	probe_print("PROBE: %s %s%s\n", name, good ? "ok" : "BAD ", details);
 	return good;
 }
 

@@ -47,6 +47,8 @@ uint64_t probe_number(const char *options, const char *word, uint64_t otherwise)
 /* %s %c %u %x %lu %lx; a whole call is one piece whatever other CPUs print. */
 void probe_print(const char *format, ...);
 void probe_vprint(const char *format, va_list arguments);
+/* The same into a buffer, cut to its size; how many characters are there before the final 0. */
+UINTN probe_vformat(char *buffer, UINTN size, const char *format, va_list arguments);
 
 /* --- exceptions: exception.c, entry.asm --- */
 

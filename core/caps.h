@@ -30,6 +30,8 @@ struct hv_caps {
 	uint8_t host_levels;
 	uint8_t maxphyaddr;
 	uint8_t guest_maxphyaddr; /* what the guest-physical map reaches of it: what CPUID shows */
+	uint32_t cpuid_basic_max; /* the highest leaves */
+	uint32_t cpuid_extended_max;
 };
 
 struct host_values {

@@ -207,6 +207,8 @@ static enum core_status prepare(struct boot_info *info)
 			    "this CPU has no NX, or the firmware has switched it off");
 	vendor = choose_vendor();
 	hv_caps.cpuid_named = info->cpuid_named != 0;
+	hv_caps.cpuid_basic_max = cpuid(0, 0).eax;
+	hv_caps.cpuid_extended_max = cpuid(0x80000000, 0).eax;
 	status = vendor->probe(&hv_caps, &failure);
 	if (status != CORE_OK)
 		return fail(info, status, failure.text);

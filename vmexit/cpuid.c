@@ -97,6 +97,19 @@ static void fix_extended_leaf(uint32_t leaf, struct cpuid_result *r)
 	}
 }
 
+/*
+ * Of which leaf this is the answer: past the highest ones CPUs show zeros, or else the highest basic one. SDM: "CPUID—CPU
+ * Identification".
+ */
+static uint32_t shown_leaf(uint32_t leaf, const struct cpuid_result *r)
+{
+	if (leaf <= hv_caps.cpuid_basic_max || (leaf & 0xffffff00) == LEAF_HYPERVISOR)
+		return leaf;
+	if (leaf >= 0x80000000 && leaf <= hv_caps.cpuid_extended_max)
+		return leaf;
+	return (r->eax | r->ebx | r->ecx | r->edx) != 0 ? hv_caps.cpuid_basic_max : 0;
+}
+
 static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
 	struct regs *regs = &vcpu->regs;
@@ -105,6 +118,7 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 				  .ecx = (uint32_t)regs_fixed_read(regs, REG_RCX),
 				  .edx = (uint32_t)regs_fixed_read(regs, REG_RDX) };
 
+	leaf = shown_leaf(leaf, &r);
 	if (leaf == 1)
 		fix_leaf1(vcpu, &r);
 	else if (leaf == 7)
@@ -123,13 +137,13 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 	regs_fixed_write(regs, REG_RDX, r.edx);
 }
 
-/* The leaves that fix_leaf() changes and, as this is on the hottest path, some more. */
+/* The leaves that fix_leaf() may change and, as this is on the hottest path, some more. */
 static inline bool may_need_fixing(uint32_t leaf)
 {
 	const uint32_t low_bits =
 		BIT32(1) | BIT32(7) | BIT32(LEAF_XSAVE) | BIT32(LEAF_TRACE) | BIT32(LEAF_APX % 32);
 
-	return ((low_bits >> (leaf % 32)) & 1) != 0 || leaf >= LEAF_HYPERVISOR;
+	return ((low_bits >> (leaf % 32)) & 1) != 0 || leaf > hv_caps.cpuid_basic_max;
 }
 
 void cpuid_execute(struct vcpu *vcpu)

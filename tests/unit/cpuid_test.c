@@ -17,10 +17,19 @@
 struct hv_caps hv_caps;
 static struct vcpu vcpu;
 static uint64_t cr4;
+static bool zeros_past_the_end;
+
+static bool is_past_the_end(uint32_t leaf)
+{
+	return leaf > hv_caps.cpuid_basic_max &&
+	       (leaf < 0x80000000 || leaf > hv_caps.cpuid_extended_max);
+}
 
 void cpuid_registers(uint64_t *rax, uint64_t *rbx, uint64_t *rcx, uint64_t *rdx)
 {
-	*rax = *rbx = *rcx = *rdx = ALL;
+	const uint32_t leaf = (uint32_t)*rax;
+
+	*rax = *rbx = *rcx = *rdx = zeros_past_the_end && is_past_the_end(leaf) ? 0 : ALL;
 }
 
 uint64_t cr4_read(struct vcpu *v)
@@ -45,7 +54,11 @@ static void is(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx, uint
 static int reset(void **state)
 {
 	(void)state;
-	hv_caps = (struct hv_caps){ .cpuid_named = true, .guest_maxphyaddr = 46 };
+	hv_caps = (struct hv_caps){ .cpuid_named = true,
+				    .guest_maxphyaddr = 46,
+				    .cpuid_basic_max = 0x29,
+				    .cpuid_extended_max = 0x80000020 };
+	zeros_past_the_end = false;
 	cr4 = CR4_OSXSAVE | CR4_PKE;
 	return 0;
 }
@@ -101,10 +114,35 @@ static void addresses_are_as_wide_as_the_map(void **state)
 	is(0x80000008, 0, (ALL & ~UINT32_C(0xff)) | 46, ALL & ~BIT32(3), ALL, ALL);
 }
 
+/* Leaves that are hidden, if the CPU has them: one that has not shows something else there. */
+static void past_the_end_is_the_last_leaf_or_nothing(void **state)
+{
+	(void)state;
+	hv_caps.cpuid_basic_max = 0xd;
+	hv_caps.cpuid_extended_max = 0x80000008;
+	is(0x29, 0, ALL & ~BIT32(19), ALL, ALL, ALL);
+	is(0x29, 19, 0, 0, 0, 0);
+	is(0x8000000a, 1, ALL, ALL, ALL, ALL);
+	is(0x8000001f, 0, ALL & ~BIT32(19), ALL, ALL, ALL);
+	is(0xe, 0, ALL & ~BIT32(19), ALL, ALL, ALL);
+	hv_caps.cpuid_basic_max = 7;
+	cr4 = 0;
+	is(0x8000000a, 0, ALL, ALL, ALL & ~BIT32(4), ALL);
+	hv_caps.cpuid_basic_max = 0x16;
+	is(0x29, 0, ALL, ALL, ALL, ALL);
+	is(0x8000000a, 0, ALL, ALL, ALL, ALL);
+	is(0x8000001f, 0, ALL, ALL, ALL, ALL);
+	zeros_past_the_end = true;
+	hv_caps.cpuid_basic_max = 7;
+	cr4 = CR4_PKE;
+	is(0x8000001f, 0, 0, 0, 0, 0);
+	is(8, 0, 0, 0, 0, 0);
+}
+
 static void all_other_leaves_are_the_cpus(void **state)
 {
 	(void)state;
-	for (uint32_t leaf = 0; leaf < 0x30; leaf++) {
+	for (uint32_t leaf = 0; leaf < 0x29; leaf++) {
 		if (leaf != 1 && leaf != 7 && leaf != 0xd && leaf != 0x29)
 			is(leaf, 0, ALL, ALL, ALL, ALL);
 	}
@@ -119,6 +157,7 @@ int main(void)
 		cmocka_unit_test_setup(tracing_is_hidden_where_it_is_not_mapped, reset),
 		cmocka_unit_test_setup(the_name_is_shown_or_not, reset),
 		cmocka_unit_test_setup(addresses_are_as_wide_as_the_map, reset),
+		cmocka_unit_test_setup(past_the_end_is_the_last_leaf_or_nothing, reset),
 		cmocka_unit_test_setup(all_other_leaves_are_the_cpus, reset),
 	};
 

@@ -261,12 +261,16 @@ static uint64_t enable_on_host(struct cpu *cpu)
 	return status;
 }
 
+/* After a failure no exits send what waits, bit by bit: a second or so at most. */
+#define UNDO_DRAIN_POLLS 1000000u
+
 static uint64_t disable_on_host(struct cpu *cpu)
 {
 	cpu_load_host(cpu);
 	if (cpu->enabled)
 		vendor->cpu_disable(cpu);
 	cpu->enabled = false;
+	log_drain(UNDO_DRAIN_POLLS);
 	cpu_unload_host(cpu);
 	return CORE_OK;
 }

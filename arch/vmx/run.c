@@ -12,14 +12,8 @@
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
 #include "core/format.h"
-#include "core/log.h"
 #include "core/panic.h"
 #include "vmexit/nmi.h"
-
-/*
- * After a failure there are no exits that would send the dump bit by bit: a second or so at most.
- */
-#define TRIAL_DRAIN_POLLS 1000000u
 
 /* Written by the NMI handler between any two instructions. */
 static uint64_t nmi_count(const struct cpu *cpu)
@@ -107,7 +101,6 @@ __attribute__((noinline)) static bool run_trial(struct vcpu *vcpu, struct failur
 		vcpu->events.nmi_pending = true;
 	}
 	vmx_dump(vcpu);
-	log_drain(TRIAL_DRAIN_POLLS);
 	format_string(failure->text, sizeof(failure->text),
 		      "VT-x: no entry into the guest: %s, reason 0x%x, information 0x%lx",
 		      vmx_exit_reason_name((uint32_t)exit.raw_reason), (unsigned)exit.raw_reason,

@@ -126,13 +126,14 @@ uint64_t events_dr6_after(uint64_t dr6, uint64_t happened, uint64_t renewed)
 }
 
 /*
- * Debug exceptions are traps but for those of MOV DR and of instruction breakpoints, and the latter do not set RF. SDM:
- * "RF (resume) flag", "Instruction-Breakpoint Exception Condition".
+ * Debug exceptions are traps but for those of MOV DR and of instruction breakpoints, and the latter do not set RF. What an
+ * instruction raises itself is a trap as well. SDM: "RF (resume) flag", "Instruction-Breakpoint Exception Condition".
  */
 static bool sets_resume_flag(const struct event *event)
 {
-	return event->type == EVENT_EXCEPTION && event->vector != VECTOR_DB &&
-	       event->vector != VECTOR_DF && event->vector != VECTOR_MC;
+	return event->type == EVENT_EXCEPTION && event->insn_bytes == 0 &&
+	       event->vector != VECTOR_DB && event->vector != VECTOR_DF &&
+	       event->vector != VECTOR_MC;
 }
 
 void events_begin_delivery(struct vcpu *vcpu, const struct event *event, uint64_t dr6_renewed)

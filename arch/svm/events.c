@@ -33,8 +33,10 @@ bool svm_event_decode(uint64_t info, struct event *event)
 
 uint64_t svm_event_encode(const struct event *event, bool protected_mode)
 {
-	uint64_t info = field_put(EVENT_VECTOR, event->vector) |
-			field_put(EVENT_TYPE, event->type) | EVENT_VALID;
+	/* What a soft exception is, its vector tells. APM: "Event Injection". */
+	enum event_type type = event->type > EVENT_SOFT_INTERRUPT ? EVENT_EXCEPTION : event->type;
+	uint64_t info =
+		field_put(EVENT_VECTOR, event->vector) | field_put(EVENT_TYPE, type) | EVENT_VALID;
 
 	if (event->has_error && protected_mode)
 		info |= EVENT_ERROR_VALID | field_put(EVENT_ERROR, event->error_code);
@@ -45,7 +47,8 @@ void svm_events_requeue(struct vcpu *vcpu)
 {
 	struct event event;
 
-	if (!svm_event_decode(svm_of(vcpu)->vmcb->exit_int_info, &event))
+	if (svm_step_insn_requeue(vcpu) ||
+	    !svm_event_decode(svm_of(vcpu)->vmcb->exit_int_info, &event))
 		return;
 	events_requeue(vcpu, &event);
 }
@@ -61,10 +64,26 @@ static void deliver_in_step(struct vcpu *vcpu)
 	kick_send(vcpu, KICK_RECHECK);
 }
 
+/*
+ * What an instruction has raised goes back to the next one: to RIP, or to the saved next RIP where the CPU has that. All
+ * that interrupts the delivery is intercepted in a step, and turns it back (svm_step_insn_requeue()).
+ */
+static void move_behind(struct vcpu *vcpu, unsigned insn_bytes)
+{
+	uint64_t rip = rip_read(vcpu) + insn_bytes;
+
+	if (!mode_is_64bit(vcpu))
+		rip = (uint32_t)rip;
+	rip_write(vcpu, rip);
+	svm_of(vcpu)->vmcb->next_rip = rip;
+}
+
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
 	if (UNLIKELY(vcpu->step_kind == STEP_IRET || vcpu->step_kind == STEP_SHADOW))
 		step_cancel(vcpu); /* its instruction is not the next one any more */
+	if (UNLIKELY(event->insn_bytes != 0))
+		move_behind(vcpu, event->insn_bytes);
 	events_begin_delivery(vcpu, event, 0);
 	if (event->type == EVENT_NMI)
 		nmi_blocked_write(vcpu, true);

@@ -6,6 +6,7 @@
 #include "core/caps.h"
 #include "core/startup.h"
 #include "vmexit/guest_memory.h"
+#include "vmexit/step.h"
 
 #define SX_INIT 1u /* error code of #SX: an INIT was redirected */
 
@@ -76,6 +77,12 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 	case SVM_EXIT_IRET:
 		exit->kind = EXIT_IRET;
 		break;
+	case SVM_EXIT_HLT:
+	case SVM_EXIT_MWAIT:
+		/* Fetching it is what the step was for, and that is done: alone it can be woken. */
+		step_abandon(vcpu);
+		exit->kind = EXIT_KICKED;
+		break;
 	case SVM_EXIT_INVD:
 		exit->kind = EXIT_INVD;
 		break;
@@ -135,4 +142,9 @@ unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)
 	if (hv_caps.nrip_save)
 		return (unsigned)(svm_of(vcpu)->vmcb->next_rip - rip_read(vcpu));
 	return looked_up_bytes(vcpu, exit->kind);
+}
+
+void svm_step_skip(struct vcpu *vcpu)
+{
+	step_abandon(vcpu);
 }

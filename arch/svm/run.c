@@ -120,6 +120,8 @@ static void apply(struct vcpu *vcpu, const struct exit_info *exit, enum exit_ver
 		bytes = svm_insn_bytes(vcpu, exit);
 		if (bytes == 0 || bytes > 15)
 			break; /* another CPU has changed the instruction under us: nobody can tell its end */
+		if (UNLIKELY(svm_of(vcpu)->step))
+			svm_step_skip(vcpu);
 		skip_insn(vcpu, bytes);
 		return;
 	case VERDICT_FATAL:

@@ -85,6 +85,11 @@ void svm_set_intercepts(struct vcpu *vcpu)
 		vmcb->intercept[0] |= INTERCEPT_IRET;
 	vmcb->intercept[1] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
 			     INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT;
+	/* No interrupt would wake it. */
+	if (svm->step) {
+		vmcb->intercept[0] |= INTERCEPT_HLT;
+		vmcb->intercept[1] |= INTERCEPT_MWAIT;
+	}
 	vmcb_touch(vmcb, CLEAN_INTERCEPTS);
 }
 

@@ -15,14 +15,40 @@ struct svm_vcpu {
 	struct vmcb *stub_vmcb; /* the halt loop that waits for a SIPI */
 	void *host_save_area;	/* VM_HSAVE_PA, this CPU's alone */
 	hpa_t vmcb_hpa, host_vmcb_hpa, stub_vmcb_hpa;
-	uint32_t clean;	    /* the clean bits after an exit: all, or none where the CPU has none */
-	bool nmi_blocked;   /* where the VMCB has no place for it: until an IRET */
-	bool step;	    /* a single step is under way */
-	bool step_pushf;    /* over an instruction that pushes RFLAGS */
-	bool step_guest_tf; /* the guest's own TF meanwhile */
-	bool step_delivery; /* of an event, which no trap follows */
-	uint64_t step_dr6;  /* the guest's meanwhile */
+	uint32_t clean;	     /* the clean bits after an exit: all, or none where the CPU has none */
+	bool nmi_blocked;    /* where the VMCB has no place for it: until an IRET */
+	bool step;	     /* a single step is under way */
+	bool step_guest_tf;  /* the guest's own TF meanwhile */
+	bool step_guest_btf; /* DEBUGCTL.BTF was set, and is to be again */
+	bool step_delivery;  /* of an event, which no trap follows */
+	uint8_t step_insn;   /* enum step_insn */
+	uint8_t step_bytes;  /* the instruction's length, 0: not known */
+	uint8_t step_source; /* the register that goes to DR6 */
+	uint64_t step_dr6;   /* the guest's meanwhile, and of what follows */
+	uint64_t step_rip;
+	uint64_t step_r11, step_sfmask;
+	struct event step_event; /* of STEP_INSN_RAISE */
 };
+
+/* What is stepped, as far as it saves, loads or shows what a step changes. */
+enum step_insn {
+	STEP_INSN_PLAIN,
+	STEP_INSN_PUSHF,
+	STEP_INSN_POPF,
+	STEP_INSN_IRET,
+	STEP_INSN_RAISE,   /* INT n, INT3, INTO, INT1: delivered as an event */
+	STEP_INSN_SYSCALL, /* in long mode, as the next one */
+	STEP_INSN_SYSRET,
+	STEP_INSN_READ_DEBUGCTL,
+	STEP_INSN_WRITE_DEBUGCTL,
+	STEP_INSN_READ_DR6,
+	STEP_INSN_WRITE_DR6,
+};
+
+static inline bool svm_step_insn_has_dr6(const struct svm_vcpu *svm)
+{
+	return svm->step_insn == STEP_INSN_READ_DR6 || svm->step_insn == STEP_INSN_WRITE_DR6;
+}
 
 static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
 {
@@ -57,10 +83,25 @@ void svm_step_exception(struct vcpu *vcpu, struct exit_info *exit);
 /* An intercepted NMI: whether the step was the delivery of an event that is done now. */
 bool svm_step_is_delivered(struct vcpu *vcpu);
 
+/* step_insn.c */
+/* Once, before the step: what the instruction is, and all but TF that makes it end and leave no trace. */
+void svm_step_insn_begin(struct vcpu *vcpu);
+/* It has been executed, with our TF in RFLAGS. Returns whether the guest's own TF traps. */
+bool svm_step_insn_complete(struct vcpu *vcpu);
+/* Put back what is only ours; also where it has not been executed. */
+void svm_step_insn_end(struct vcpu *vcpu);
+/*
+ * An exit interrupted a delivery. True: that of what the stepped instruction raises, which is pending again, as if it had
+ * not begun.
+ */
+bool svm_step_insn_requeue(struct vcpu *vcpu);
+
 /* exit.c */
 void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit);
 /* Length of the instruction that exited, by NRIP or by decoding it; 0 if it is not there any more. */
 unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit);
+/* The verdict says that an instruction is done that exited in a step: it was the one. */
+void svm_step_skip(struct vcpu *vcpu);
 
 /* setup.c */
 bool svm_vm_init(struct vm *vm, struct pool *pool);

@@ -92,6 +92,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 #define INTERCEPT_CPUID		     BIT32(18)
 #define INTERCEPT_IRET		     BIT32(20)
 #define INTERCEPT_INVD		     BIT32(22)
+#define INTERCEPT_HLT		     BIT32(24)
 #define INTERCEPT_INVLPGA	     BIT32(26)
 #define INTERCEPT_MSR		     BIT32(28)
 #define INTERCEPT_SHUTDOWN	     BIT32(31)
@@ -103,6 +104,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 #define INTERCEPT_STGI		     BIT32(4)
 #define INTERCEPT_CLGI		     BIT32(5)
 #define INTERCEPT_SKINIT	     BIT32(6)
+#define INTERCEPT_MWAIT		     BIT32(11)
 
 #define TLB_CONTROL_NOTHING	     0u
 #define TLB_CONTROL_FLUSH_ALL	     1u
@@ -150,6 +152,7 @@ enum svm_exit_code {
 	SVM_EXIT_CPUID = 0x72,
 	SVM_EXIT_IRET = 0x74,
 	SVM_EXIT_INVD = 0x76,
+	SVM_EXIT_HLT = 0x78,
 	SVM_EXIT_INVLPGA = 0x7a,
 	SVM_EXIT_MSR = 0x7c,
 	SVM_EXIT_SHUTDOWN = 0x7f,
@@ -160,6 +163,7 @@ enum svm_exit_code {
 	SVM_EXIT_STGI = 0x84,
 	SVM_EXIT_CLGI = 0x85,
 	SVM_EXIT_SKINIT = 0x86,
+	SVM_EXIT_MWAIT = 0x8b,
 	SVM_EXIT_NPF = 0x400,
 };
 #define SVM_EXIT_INVALID (~UINT64_C(0))

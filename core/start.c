@@ -235,6 +235,9 @@ static enum core_status prepare(struct boot_info *info)
 	return CORE_OK;
 }
 
+/* After a failure no exits send what waits, bit by bit: a second or so at most. */
+#define UNDO_DRAIN_POLLS 1000000u
+
 static uint64_t enable_on_host(struct cpu *cpu)
 {
 	struct vcpu *vcpu = cpu->vcpu;
@@ -257,12 +260,11 @@ static uint64_t enable_on_host(struct cpu *cpu)
 		}
 		vcpu->trial = false;
 	}
+	if (status != CORE_OK)
+		log_drain(UNDO_DRAIN_POLLS);
 	cpu_unload_host(cpu);
 	return status;
 }
-
-/* After a failure no exits send what waits, bit by bit: a second or so at most. */
-#define UNDO_DRAIN_POLLS 1000000u
 
 static uint64_t disable_on_host(struct cpu *cpu)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/emulate.h"
 
+#include "arch/x86/debug.h"
 #include "mm/gva_walk.h"
 #include "vmexit/emulate_alu.h"
 #include "vmexit/emulate_form.h"
@@ -269,25 +270,7 @@ static bool execute_pop(struct emulation *em)
 
 /* --- all of them --------------------------------------------------------------------------- */
 
-#define EFER_UAIE	  BIT64(20) /* APM: "Upper Address Ignore" */
-#define DR7_ENABLES	  BITS64(7, 0)
-#define DR7_KIND(index)	  BITS64(17 + 4 * (index), 16 + 4 * (index))
-#define DR7_ENABLE(index) BITS64(1 + 2 * (index), 2 * (index))
-#define DEBUG_ADDRESSES	  4u
-
-/* A breakpoint on data or a port is met by the CPU only. */
-static bool has_data_breakpoint(struct vcpu *vcpu)
-{
-	uint64_t dr7 = dr7_read(vcpu);
-
-	if ((dr7 & DR7_ENABLES) == 0)
-		return false;
-	for (unsigned i = 0; i < DEBUG_ADDRESSES; i++) {
-		if ((dr7 & DR7_ENABLE(i)) != 0 && (dr7 & DR7_KIND(i)) != 0)
-			return true;
-	}
-	return false;
-}
+#define EFER_UAIE BIT64(20) /* APM: "Upper Address Ignore" */
 
 /* Modes in which an address is not what it is here: upper bits ignored, limits in 64-bit mode. */
 static bool is_foreign_mode(struct vcpu *vcpu)
@@ -330,7 +313,7 @@ enum emulate_result emulate_insn(struct vcpu *vcpu, const struct insn *insn,
 
 	/* An access by the delivery of an event is not this instruction's. */
 	if (vcpu->events.pending.valid || !emulate_form(insn, &em.form) || is_foreign_mode(vcpu) ||
-	    has_data_breakpoint(vcpu))
+	    debug_has_data_breakpoint(dr7_read(vcpu)))
 		return EMULATE_NATIVE;
 	if (insn->lock && !em.form.lockable) {
 		(void)emulate_raise(&em, VECTOR_UD);

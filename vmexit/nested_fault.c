@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/nested_fault.h"
 
+#include "arch/x86/debug.h"
 #include "arch/x86/insn.h"
 #include "core/caps.h"
 #include "core/kick.h"
@@ -126,12 +127,21 @@ static bool is_tracked(struct vcpu *vcpu, gpa_t gpa)
 	return is_closed;
 }
 
+/* A breakpoint on one of its registers is met by the CPU only. */
+static enum exit_verdict write_apic(struct vcpu *vcpu, gpa_t gpa)
+{
+	if (LIKELY(!debug_has_data_breakpoint(dr7_read(vcpu))))
+		return apic_write_exit(vcpu, gpa);
+	step_begin(vcpu, STEP_APIC_WRITE, gpa);
+	return VERDICT_RESUME;
+}
+
 enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *exit)
 {
 	gpa_t gpa = exit->fault.gpa;
 
 	if (apic_is_page(vcpu, gpa) && exit->fault.write && !exit->fault.during_walk)
-		return apic_write_exit(vcpu, gpa);
+		return write_apic(vcpu, gpa);
 	if (tdp_mmu_is_hidden(&vcpu->vm->tdp, gpa)) {
 		log_hidden_write(vcpu, gpa);
 		step_begin(vcpu, STEP_HIDDEN_WRITE, gpa);

@@ -4,6 +4,7 @@
 
 #include "arch/svm/svm.h"
 #include "arch/x86/cr.h"
+#include "arch/x86/debug.h"
 #include "core/caps.h"
 #include "vmexit/apic_access.h"
 #include "vmexit/decode_system.h"
@@ -132,7 +133,7 @@ static __attribute__((noinline)) enum quick_next handle_nested_fault(struct vcpu
 	unsigned bytes;
 
 	if ((vmcb->exit_info1 & (PFERR_WRITE | NPF_WALK)) != PFERR_WRITE ||
-	    !apic_is_page(vcpu, gpa) || !is_64bit(vmcb))
+	    !apic_is_page(vcpu, gpa) || !is_64bit(vmcb) || UNLIKELY((vmcb->dr7 & DR7_ENABLES) != 0))
 		return QUICK_GENERAL;
 	bytes = apic_write_quick(vcpu, gpa,
 				 gva_fetch_code(vmcb->cr3, has_la57(vmcb), (gva_t){ vmcb->rip }));

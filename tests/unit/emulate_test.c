@@ -1,6 +1,6 @@
 // sources: vmexit/emulate.c vmexit/emulate_alu.c vmexit/emulate_form.c vmexit/emulate_operand.c
 // sources: vmexit/emulate_string.c vmexit/guest_segment.c vmexit/guest_memory.c vmexit/decode.c vmexit/decode_system.c
-// sources: core/regs.c core/events.c arch/x86/segment.c
+// sources: arch/x86/debug.c core/regs.c core/events.c arch/x86/segment.c
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c mm/guest_copy.c mm/layout.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*

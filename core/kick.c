@@ -7,9 +7,14 @@
  */
 bool kick_record(struct kick_box *box, uint32_t reason, uint64_t now)
 {
+	atomic_fetch_or(&box->reasons, reason);
+	return kick_close(box, now);
+}
+
+bool kick_close(struct kick_box *box, uint64_t now)
+{
 	uint64_t sent_tsc;
 
-	atomic_fetch_or(&box->reasons, reason);
 	if (atomic_exchange(&box->under_way, 1) != 0) {
 		sent_tsc = atomic_load(&box->sent_tsc);
 		/* A clock that is behind the sender's says nothing. */
@@ -18,6 +23,11 @@ bool kick_record(struct kick_box *box, uint32_t reason, uint64_t now)
 	}
 	atomic_store(&box->sent_tsc, now);
 	return true;
+}
+
+void kick_open(struct kick_box *box)
+{
+	atomic_store(&box->under_way, 0);
 }
 
 bool kick_take(struct kick_box *box, uint64_t arrivals, uint32_t *reasons)

@@ -39,6 +39,13 @@ MUST_CHECK bool kick_record(struct kick_box *box, uint32_t reason, uint64_t now)
 /* Pure. The target's half: take all reasons; true if the guest is to get an NMI. `arrivals` NMIs have come. */
 bool kick_take(struct kick_box *box, uint64_t arrivals, uint32_t *reasons);
 
+/*
+ * Pure. The target: from here to kick_open() nobody sends it an NMI, which would be lost; it looks at the reasons after
+ * it. False: one is under way and is to arrive first.
+ */
+MUST_CHECK bool kick_close(struct kick_box *box, uint64_t now);
+void kick_open(struct kick_box *box);
+
 /* Record `reason` for `target` and send it an NMI from the current CPU, also if that is the target. */
 void kick_send(struct vcpu *target, uint32_t reason);
 /* The same to every other vCPU that runs the guest already. */

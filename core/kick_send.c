@@ -13,7 +13,7 @@ void kick_send(struct vcpu *target, uint32_t reason)
 	if (!kick_record(&target->kick, reason, rdtsc()))
 		return;
 	/* The APIC's mode is this CPU's own, and only it can change it. */
-	apic_send_nmi(self->vcpu->apic_base, self->apic_page, target->apic_id);
+	apic_send_nmi(self->vcpu->apic_base_hardware, self->apic_page, target->apic_id);
 }
 
 void kick_others(struct vcpu *self, uint32_t reason)

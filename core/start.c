@@ -142,6 +142,11 @@ static bool alloc_step(struct vcpu *vcpu, uint32_t index)
 
 static bool create_cpus(const struct boot_info *info)
 {
+	void *apic_frame = pool_alloc(&core_pool);
+
+	if (apic_frame == NULL)
+		return false;
+	vm.apic_frame = ptr_to_hpa(apic_frame);
 	for (uint32_t i = 0; i < info->cpu_count; i++) {
 		struct cpu *cpu = cpu_create(&core_pool, i);
 		struct vcpu *vcpu;
@@ -246,7 +251,7 @@ static uint64_t enable_on_host(struct cpu *cpu)
 	cpu_load_host(cpu);
 	cpu->apic_id = cpuid_apic_id();
 	vcpu->apic_id = cpu->apic_id;
-	vcpu->apic_base = rdmsr(MSR_APIC_BASE);
+	vcpu->apic_base = vcpu->apic_base_hardware = rdmsr(MSR_APIC_BASE);
 	status = vendor->cpu_enable(cpu, &cpu->failure);
 	if (status == CORE_OK) {
 		cpu->enabled = true;

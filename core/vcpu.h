@@ -35,9 +35,12 @@ struct vcpu {
 	struct cpu *cpu;
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
 	uint32_t index;
-	uint32_t apic_id;	/* initial one, CPUID leaf 1 or 0xb */
-	uint64_t apic_base;	/* the guest's IA32_APIC_BASE */
-	bool apic_followed;	/* mapping and protection agree with it */
+	uint32_t apic_id;   /* initial one, CPUID leaf 1 or 0xb */
+	uint64_t apic_base; /* the guest's IA32_APIC_BASE */
+	uint64_t
+		apic_base_hardware; /* another while the guest's APIC is off (vmexit/apic_base.h) */
+	gpa_t apic_gpa;		    /* where the guest finds the registers of its xAPIC */
+	bool apic_followed;	    /* mapping and protection agree with it */
 	uint64_t apic_page_end; /* last byte of the page whose writes are trapped, 0 if none are */
 	enum activity activity;
 	_Atomic(uint32_t)
@@ -100,6 +103,7 @@ struct vm {
 	struct page_track track; /* (l) */
 	uint64_t mtrr_digest;	 /* (l) of the MTRRs at the start; 0: not needed yet */
 	uint8_t *msr_bitmap;	 /* (b) VMX MSR bitmap or SVM MSRPM */
+	hpa_t apic_frame;	 /* (b) of zeros, where an APIC is that is off for the guest */
 	hpa_t stub_root;	 /* (b) SVM: map of the wait-for-SIPI stub */
 	uint64_t reset_register; /* (b) ACPI RESET_REG in I/O space or 0 */
 	uint8_t reset_value;	 /* (b) */

@@ -4,14 +4,10 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/insn.h"
 #include "core/caps.h"
-#include "core/cpu.h"
 #include "core/lock.h"
-#include "core/panic.h"
-#include "mm/host_map.h"
 #include "vmexit/decode_store.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/init_sipi.h"
-#include "vmexit/nested_fault.h"
 #include "vmexit/nmi.h"
 #include "vmexit/step.h"
 #include "vmexit/store_quick.h"
@@ -109,62 +105,4 @@ unsigned apic_write_quick(struct vcpu *vcpu, gpa_t gpa, struct gva_code code)
 			    store.is_immediate ? store.immediate
 					       : (uint32_t)regs_fixed_read(&vcpu->regs, store.reg));
 	return store.bytes;
-}
-
-/* Tables above the eager part may have been taken back for it: the lock is kept until all CPUs have forgotten them. */
-static bool protect(struct vcpu *vcpu, gpa_t gpa)
-{
-	struct vm *vm = vcpu->vm;
-	bool changed = false, ok;
-
-	lock_acquire(&vm->lock);
-	ok = tdp_frame_is_plain(vcpu, gpa);
-	/* Fetches from the page are as little our business as reads. */
-	if (ok && hv_caps.traps_apic)
-		ok = tdp_mmu_protect(&vm->tdp, gpa, PAGE_BYTES, RIGHT_READ | RIGHT_EXEC, &changed);
-	if (changed) {
-		tdp_flush_all(vcpu);
-		tdp_mmu_flushed(&vm->tdp);
-	}
-	lock_release(&vm->lock);
-	return ok;
-}
-
-/* The guest's map first: its flush sends kicks, and they go through the page where the APIC still is. */
-static bool follow(struct vcpu *vcpu, uint64_t apic_base)
-{
-	uint64_t address = cpu_device_address(vcpu->index);
-	gpa_t gpa = { apic_base & APIC_BASE_ADDRESS };
-
-	/* An APIC that is off is switched on where it is for a kick. */
-	if (apic_mode(apic_base) != APIC_X2APIC && !protect(vcpu, gpa))
-		return false;
-	if (!host_map_device(address, gpa_to_hpa(gpa), PAGE_BYTES))
-		return false;
-	invalidate_page(address);
-	return true;
-}
-
-/*
- * The page of another CPU's APIC may be the same: it stays read-only once it was, which costs an exit and a decoding
- * where it is memory, and nothing else.
- */
-bool apic_base_follow(struct vcpu *vcpu, uint64_t apic_base)
-{
-	if (apic_base == vcpu->apic_base && vcpu->apic_followed)
-		return true;
-	if (!follow(vcpu, apic_base)) {
-		HV_ASSERT(follow(vcpu, vcpu->apic_base)); /* where it was before */
-		return false;
-	}
-	vcpu->apic_base = apic_base;
-	vcpu->apic_page_end = hv_caps.traps_apic && apic_mode(apic_base) == APIC_XAPIC
-				      ? (apic_base & APIC_BASE_ADDRESS) | (PAGE_BYTES - 1)
-				      : 0;
-	if (!vcpu->apic_followed && apic_mode(apic_base) == APIC_XAPIC) {
-		vcpu->apic_ldr = apic_read(vcpu->cpu->apic_page, APIC_LDR);
-		vcpu->apic_dfr = apic_read(vcpu->cpu->apic_page, APIC_DFR);
-	}
-	vcpu->apic_followed = true;
-	return true;
 }

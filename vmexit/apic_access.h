@@ -23,10 +23,5 @@ static inline bool apic_is_page(const struct vcpu *vcpu, gpa_t gpa)
 
 /* Whether the page is read-only because it is, or once was, some CPU's APIC page. */
 bool apic_was_page(struct vcpu *vcpu, gpa_t gpa);
-/*
- * Before the guest's IA32_APIC_BASE becomes `apic_base`, and when it starts: move mapping and protection there. False:
- * it cannot be followed there (beyond what is mapped, our own memory, no page left), and nothing has changed.
- */
-MUST_CHECK bool apic_base_follow(struct vcpu *vcpu, uint64_t apic_base);
 
 #endif

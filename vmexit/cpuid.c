@@ -3,6 +3,7 @@
 
 #include "arch/x86/insn.h"
 #include "core/caps.h"
+#include "vmexit/apic_base.h"
 
 #define LEAF_HYPERVISOR		    0x40000000u
 #define LEAF_SVM		    0x8000000au
@@ -11,6 +12,7 @@
 #define LEAF1_ECX_SMX		    BIT32(6)
 #define LEAF1_ECX_OSXSAVE	    BIT32(27)
 #define LEAF1_ECX_HYPERVISOR	    BIT32(31)
+#define LEAF1_EDX_APIC		    BIT32(9) /* also of leaf 0x80000001, where the vendor is AMD */
 #define LEAF7_EBX_TRACE		    BIT32(25)
 #define LEAF7_ECX_OSPKE		    BIT32(4)
 /*
@@ -40,6 +42,8 @@ static void fix_leaf1(struct vcpu *vcpu, struct cpuid_result *r)
 {
 	r->ecx = follow(r->ecx, LEAF1_ECX_OSXSAVE, (cr4_read(vcpu) & CR4_OSXSAVE) != 0);
 	r->ecx &= ~(LEAF1_ECX_VMX | LEAF1_ECX_SMX);
+	if (apic_is_borrowed(vcpu))
+		r->edx &= ~LEAF1_EDX_APIC;
 	if (hv_caps.cpuid_named)
 		r->ecx |= LEAF1_ECX_HYPERVISOR;
 }
@@ -77,11 +81,13 @@ static void fix_xsave_leaf(uint32_t subleaf, struct cpuid_result *r)
 		*r = (struct cpuid_result){ 0 };
 }
 
-static void fix_extended_leaf(uint32_t leaf, struct cpuid_result *r)
+static void fix_extended_leaf(struct vcpu *vcpu, uint32_t leaf, struct cpuid_result *r)
 {
 	switch (leaf) {
 	case 0x80000001:
 		r->ecx &= ~(LEAF80000001_ECX_SVM | LEAF80000001_ECX_SKINIT);
+		if (apic_is_borrowed(vcpu))
+			r->edx &= ~LEAF1_EDX_APIC;
 		break;
 	case 0x80000008:
 		r->ebx &= ~LEAF80000008_EBX_INVLPGB;
@@ -128,7 +134,7 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 	else if (leaf == LEAF_APX || (leaf == LEAF_TRACE && hv_caps.hides_trace))
 		r = (struct cpuid_result){ 0 };
 	else if (leaf >= 0x80000000)
-		fix_extended_leaf(leaf, &r);
+		fix_extended_leaf(vcpu, leaf, &r);
 	else if ((leaf & 0xffffff00) == LEAF_HYPERVISOR && hv_caps.cpuid_named)
 		name_leaf(leaf, &r);
 	regs_fixed_write(regs, REG_RAX, r.eax);

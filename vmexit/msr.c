@@ -8,10 +8,9 @@
 #include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "core/log.h"
-#include "core/panic.h"
 #include "core/vendor.h"
 #include "mm/tdp_mmu.h"
-#include "vmexit/apic_access.h"
+#include "vmexit/apic_base.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
 
@@ -100,21 +99,25 @@ static enum exit_verdict write_mtrr(struct vcpu *vcpu)
 
 static __attribute__((noinline)) enum exit_verdict change_apic_base(struct vcpu *vcpu)
 {
-	uint64_t value = msr_value(vcpu);
-	bool ok;
-
-	/* Followed first: from the write on, kicks need the page where it is. */
-	if ((value & APIC_BASE_ADDRESS) >> hv_caps.maxphyaddr != 0 ||
-	    !apic_base_follow(vcpu, value))
+	switch (apic_base_write(vcpu, msr_value(vcpu))) {
+	case APIC_BASE_WRITTEN:
+		return VERDICT_NEXT_INSN;
+	case APIC_BASE_REFUSED:
 		return refuse(vcpu);
-	ok = wrmsr_safe(MSR_APIC_BASE, value);
-	HV_ASSERT(apic_base_follow(vcpu, rdmsr(MSR_APIC_BASE)));
-	return taken(vcpu, ok);
+	case APIC_BASE_AGAIN:
+		break;
+	}
+	return VERDICT_RESUME;
+}
+
+static enum exit_verdict read_apic_base(struct vcpu *vcpu)
+{
+	return give(vcpu, vcpu->apic_base);
 }
 
 static enum exit_verdict write_apic_base(struct vcpu *vcpu)
 {
-	if (msr_value(vcpu) == rdmsr(MSR_APIC_BASE))
+	if (msr_value(vcpu) == vcpu->apic_base)
 		return VERDICT_NEXT_INSN;
 	return change_apic_base(vcpu);
 }
@@ -251,8 +254,8 @@ static const bool everywhere = true;
 static const struct msr_entry table[] = {
 	/* nobody, as often as makes the number of entries the power of two that find() needs */
 	{ 0, 0, &everywhere, NULL, NULL },
-	/* the mode of the APIC decides how kicks are sent, and where its page is */
-	{ MSR_APIC_BASE, MSR_APIC_BASE, &everywhere, NULL, write_apic_base },
+	/* the mode of the APIC decides how kicks are sent, and where its page is; it is never off */
+	{ MSR_APIC_BASE, MSR_APIC_BASE, &everywhere, read_apic_base, write_apic_base },
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, &hv_caps.hides_vmx, read_feature_control,
 	  write_absent },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, &hv_caps.hides_vmx, NULL, write_microcode },

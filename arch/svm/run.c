@@ -11,7 +11,7 @@
 #include "core/format.h"
 #include "core/panic.h"
 #include "core/vendor.h"
-#include "vmexit/apic_access.h"
+#include "vmexit/apic_base.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/nmi.h"
 #include "vmexit/quick.h"
@@ -167,7 +167,7 @@ bool svm_run(struct vcpu *vcpu, struct failure *failure)
 
 	svm_clgi();
 	if (!vcpu->trial)
-		HV_ASSERT(apic_base_follow(vcpu, vcpu->apic_base));
+		apic_base_begin(vcpu);
 	for (;;) {
 		if (enter(vcpu) != QUICK_GENERAL)
 			continue;

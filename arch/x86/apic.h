@@ -17,6 +17,7 @@
 #define APIC_DFR	     0xe0u
 #define APIC_SVR	     0xf0u
 #define APIC_ISR	     0x100u
+#define APIC_IRR	     0x200u
 #define APIC_ESR	     0x280u
 #define APIC_LVT_CMCI	     0x2f0u
 #define APIC_ICR_LOW	     0x300u
@@ -31,6 +32,7 @@
 #define APIC_TIMER_DIVIDE    0x3e0u
 
 #define APIC_SVR_RESET	     0xffu
+#define APIC_SVR_ENABLE	     BIT32(8)
 #define APIC_LVT_MASKED	     BIT32(16)
 #define APIC_DFR_FLAT	     0xffffffffu
 
@@ -40,6 +42,7 @@
 #define ICR_MODE_NMI	     UINT32_C(0x400)
 #define ICR_MODE_INIT	     UINT32_C(0x500)
 #define ICR_MODE_STARTUP     UINT32_C(0x600)
+#define ICR_MODE_EXTINT	     UINT32_C(0x700) /* in LVT entries */
 #define ICR_LOGICAL	     BIT32(11)
 #define ICR_PENDING	     BIT32(12)
 #define ICR_ASSERT	     BIT32(14)

@@ -71,6 +71,15 @@ static void virtualization_is_hidden(void **state)
 	is(0x8000000a, 0, 0, 0, 0, 0);
 }
 
+static void an_apic_that_is_off_is_not_shown(void **state)
+{
+	(void)state;
+	vcpu.apic_base_hardware = 0xfee00800;
+	is(1, 0, ALL, ALL, ALL & ~(BIT32(5) | BIT32(6)), ALL & ~BIT32(9));
+	is(0x80000001, 0, ALL, ALL, ALL & ~(BIT32(2) | BIT32(12)), ALL & ~BIT32(9));
+	vcpu.apic_base_hardware = 0;
+}
+
 static void bits_of_cr4_are_the_guests(void **state)
 {
 	(void)state;
@@ -152,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(virtualization_is_hidden, reset),
+		cmocka_unit_test_setup(an_apic_that_is_off_is_not_shown, reset),
 		cmocka_unit_test_setup(bits_of_cr4_are_the_guests, reset),
 		cmocka_unit_test_setup(apx_is_hidden_everywhere, reset),
 		cmocka_unit_test_setup(tracing_is_hidden_where_it_is_not_mapped, reset),

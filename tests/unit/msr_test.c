@@ -16,7 +16,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/vendor.h"
-#include "vmexit/apic_access.h"
+#include "vmexit/apic_base.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
 
@@ -96,10 +96,10 @@ void efer_write(struct vcpu *vcpu, uint64_t value)
 	(void)vcpu, (void)value;
 }
 
-bool apic_base_follow(struct vcpu *vcpu, uint64_t apic_base)
+enum apic_base_result apic_base_write(struct vcpu *vcpu, uint64_t value)
 {
-	(void)vcpu, (void)apic_base;
-	return false;
+	(void)vcpu, (void)value;
+	return APIC_BASE_REFUSED;
 }
 
 bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr)
@@ -127,12 +127,16 @@ static bool is_in(const struct range *ranges, unsigned count, uint32_t msr)
 }
 
 /* docs/architecture.md, "What is trapped, and why". */
-static const struct range vmx_reads[] = { { 0x3a, 0x3a }, { 0x480, 0x493 }, { 0x560, 0x587 } };
+static const struct range vmx_reads[] = {
+	{ 0x1b, 0x1b }, { 0x3a, 0x3a }, { 0x480, 0x493 }, { 0x560, 0x587 }
+};
 static const struct range vmx_writes[] = {
 	{ 0x1b, 0x1b },	  { 0x3a, 0x3a },   { 0x79, 0x79 },   { 0x200, 0x23f }, { 0x250, 0x26f },
 	{ 0x2ff, 0x2ff }, { 0x3f1, 0x3f1 }, { 0x480, 0x493 }, { 0x560, 0x587 }, { 0x17d0, 0x17d0 },
 };
-static const struct range svm_reads[] = { { 0xc0000080, 0xc0000080 }, { 0xc0010114, 0xc0010118 } };
+static const struct range svm_reads[] = { { 0x1b, 0x1b },
+					  { 0xc0000080, 0xc0000080 },
+					  { 0xc0010114, 0xc0010118 } };
 static const struct range svm_writes[] = {
 	{ 0x1b, 0x1b },
 	{ 0x830, 0x830 },

@@ -39,6 +39,22 @@ static bool makes_double_fault(enum exception_class first, enum exception_class 
 	return false;
 }
 
+static bool has_address(const struct event *event)
+{
+	return event->has_payload && event->vector == VECTOR_PF;
+}
+
+/* CR2 has the address of the last page fault that was found, delivered or not. SDM: "Page-Fault Exception (#PF)". */
+static struct event double_fault(const struct event *first, const struct event *second)
+{
+	return (struct event){ .valid = true,
+			       .has_error = true,
+			       .has_payload = has_address(first) || has_address(second),
+			       .vector = VECTOR_DF,
+			       .type = EVENT_EXCEPTION,
+			       .payload = has_address(second) ? second->payload : first->payload };
+}
+
 void events_raise(struct vcpu *vcpu, const struct event *event)
 {
 	struct event *pending = &vcpu->events.pending;
@@ -55,10 +71,7 @@ void events_raise(struct vcpu *vcpu, const struct event *event)
 		return;
 	}
 	if (makes_double_fault(first, second)) {
-		*pending = (struct event){ .valid = true,
-					   .has_error = true,
-					   .vector = VECTOR_DF,
-					   .type = EVENT_EXCEPTION };
+		*pending = double_fault(pending, event);
 		return;
 	}
 	/*
@@ -138,7 +151,7 @@ static bool sets_resume_flag(const struct event *event)
 
 void events_begin_delivery(struct vcpu *vcpu, const struct event *event, uint64_t dr6_renewed)
 {
-	if (event->has_payload && event->vector == VECTOR_PF) {
+	if (event->has_payload && (event->vector == VECTOR_PF || event->vector == VECTOR_DF)) {
 		cr2_write(vcpu, event->payload);
 	} else if (event->has_payload && event->vector == VECTOR_DB) {
 		dr6_write(vcpu, events_dr6_after(dr6_read(vcpu), event->payload, dr6_renewed));

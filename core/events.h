@@ -24,7 +24,7 @@ enum event_type {
 struct event {
 	bool valid;
 	bool has_error;
-	bool has_payload; /* CR2 of #PF, DR6 bits of #DB: visible to the guest only at delivery */
+	bool has_payload; /* CR2 of #PF (and of a #DF by one), DR6 bits of #DB: visible to the guest only at delivery */
 	uint8_t vector;
 	uint8_t insn_bytes; /* soft events: length of the instruction that raised it */
 	enum event_type type;

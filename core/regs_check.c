@@ -319,7 +319,9 @@ static enum regs_sync_reason check_exception(const struct regs_sync *state,
 	REFUSE_IF(events->has_error != 0 && events->error_code >> 16 != 0, EVENT_ERROR_BITS);
 	if (events->has_payload == 0)
 		return REGS_SYNC_OK;
-	REFUSE_IF(events->vector != VECTOR_PF && events->vector != VECTOR_DB, EVENT_PAYLOAD);
+	REFUSE_IF(events->vector != VECTOR_PF && events->vector != VECTOR_DF &&
+			  events->vector != VECTOR_DB,
+		  EVENT_PAYLOAD);
 	REFUSE_IF(events->vector == VECTOR_DB && (events->payload & ~db) != 0, EVENT_PAYLOAD);
 	return REGS_SYNC_OK;
 }

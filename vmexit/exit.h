@@ -71,6 +71,7 @@ struct exit_info {
 		struct {
 			uint8_t vector;
 			bool has_error;
+			uint8_t insn_bytes; /* of an INT1 that has raised it; else 0 */
 			uint32_t error_code;
 			uint64_t payload; /* CR2 or DR6 bits */
 		} exception;

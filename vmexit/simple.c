@@ -39,12 +39,14 @@ enum exit_verdict virtualization_insn_exit(struct vcpu *vcpu)
 /* Intercepted only for a reason that has its own kind; what is left goes back to the guest. */
 enum exit_verdict exception_exit(struct vcpu *vcpu, const struct exit_info *exit)
 {
+	bool is_int1 = exit->exception.insn_bytes != 0; /* DR6 stays as it is */
 	struct event event = { .valid = true,
 			       .has_error = exit->exception.has_error,
 			       .has_payload = exit->exception.vector == VECTOR_PF ||
-					      exit->exception.vector == VECTOR_DB,
+					      (exit->exception.vector == VECTOR_DB && !is_int1),
 			       .vector = exit->exception.vector,
-			       .type = EVENT_EXCEPTION,
+			       .insn_bytes = exit->exception.insn_bytes,
+			       .type = is_int1 ? EVENT_PRIVILEGED_SOFT_EXCEPTION : EVENT_EXCEPTION,
 			       .error_code = exit->exception.error_code,
 			       .payload = exit->exception.payload };
 

@@ -28,6 +28,7 @@ static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 	exit->exception.has_error =
 		vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) ||
 		vector == VECTOR_AC || vector == VECTOR_CP || vector == VECTOR_SX;
+	exit->exception.insn_bytes = 0;
 	exit->exception.error_code = (uint32_t)vmcb->exit_info1;
 	exit->exception.payload = vector == VECTOR_PF ? vmcb->exit_info2 : 0;
 	if (vector == VECTOR_SX && vmcb->exit_info1 == SX_INIT)

@@ -14,7 +14,8 @@ static void decode_exception(struct exit_info *exit, uint32_t intr_info)
 
 	if ((intr_info & INTR_INFO_ERROR_CODE) != 0)
 		error_code = vmcs_read32(VMCS_EXIT_ERROR_CODE);
-	vmx_decode_exception(intr_info, error_code, exit->raw_info[0], exit);
+	vmx_decode_exception(intr_info, error_code, exit->raw_info[0],
+			     vmcs_read32(VMCS_EXIT_INSN_BYTES), exit);
 	if (exit->kind == EXIT_NMI)
 		exception_return_from_nmi();
 }

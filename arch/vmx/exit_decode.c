@@ -126,13 +126,17 @@ void vmx_decode_task_switch(uint64_t qualification, uint32_t idt_vectoring, uint
 }
 
 void vmx_decode_exception(uint32_t intr_info, uint32_t error_code, uint64_t qualification,
-			  struct exit_info *exit)
+			  uint32_t insn_bytes, struct exit_info *exit)
 {
+	uint32_t type = (intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
+
 	exit->exception.vector = (uint8_t)(intr_info & INTR_INFO_VECTOR);
 	exit->exception.has_error = (intr_info & INTR_INFO_ERROR_CODE) != 0;
 	exit->exception.error_code = exit->exception.has_error ? error_code : 0;
+	exit->exception.insn_bytes =
+		type == EVENT_PRIVILEGED_SOFT_EXCEPTION ? (uint8_t)insn_bytes : 0;
 	exit->exception.payload = qualification;
-	if ((intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == EVENT_NMI)
+	if (type == EVENT_NMI)
 		exit->kind = EXIT_NMI;
 	else if (exit->exception.vector == VECTOR_MC)
 		exit->kind = EXIT_MACHINE_CHECK;

@@ -91,7 +91,7 @@ static void init_controls(struct vcpu *vcpu)
 	vmcs_write32(VMCS_SECONDARY_CONTROLS, vmx->controls.word[VMX_WORD_SECONDARY]);
 	vmcs_write32(VMCS_EXIT_CONTROLS, vmx->controls.word[VMX_WORD_EXIT]);
 	vmcs_write32(VMCS_ENTRY_CONTROLS, vmx->controls.word[VMX_WORD_ENTRY]);
-	/* No exception exits. With mask and match 0, bit 14 of the bitmap alone decides for #PF. */
+	/* No exception exits, but in a step. With mask and match 0, bit 14 of the bitmap alone decides for #PF. */
 	vmcs_write32(VMCS_EXCEPTION_BITMAP, 0);
 	vmcs_write32(VMCS_PAGE_FAULT_MASK, 0);
 	vmcs_write32(VMCS_PAGE_FAULT_MATCH, 0);
@@ -330,6 +330,13 @@ void vmx_flush_linear(struct vcpu *vcpu)
 }
 
 /*
+ * An exception of the stepped instruction exits, so that the step is known not to be done; else the monitor trap flag would
+ * exit only behind its delivery. Not the traps of INT3 and INTO, which are what those do. SDM: "Monitor Trap Flag".
+ */
+#define STEP_EXCEPTIONS \
+	(UINT32_MAX & ~(BIT32(VECTOR_NMI) | BIT32(VECTOR_BP) | BIT32(VECTOR_OF) | BIT32(VECTOR_MC)))
+
+/*
  * Interrupts that come meanwhile exit and stay pending: the step gives way to them. Only where the guest could take them:
  * otherwise a pending one would make it exit for ever (the exit does not look at RFLAGS.IF).
  */
@@ -348,4 +355,5 @@ void vmx_set_single_step(struct vcpu *vcpu, bool on)
 	*primary ^= PRIMARY_MONITOR_TRAP_FLAG;
 	vmcs_write32(VMCS_PIN_CONTROLS, *pin);
 	vmcs_write32(VMCS_PRIMARY_CONTROLS, *primary);
+	vmcs_write32(VMCS_EXCEPTION_BITMAP, on ? STEP_EXCEPTIONS : 0);
 }

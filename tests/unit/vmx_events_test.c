@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // sources: arch/vmx/events.c arch/vmx/event_info.c arch/vmx/regs.c arch/vmx/guest_state.c
 // sources: arch/vmx/capability.c arch/vmx/exit.c arch/vmx/exit_decode.c core/events.c core/regs.c
+// sources: vmexit/simple.c
 /*
  * Events into the guest and out of interrupted deliveries, over a VMCS in an array: what the VM-entry fields hold, when
  * NMIs are blocked, and what is left of a skipped instruction. SDM: "Event Injection", "Information for VM Exits That
@@ -22,6 +23,8 @@
 #include "core/exception.h"
 #include "core/panic.h"
 #include "core/vendor.h"
+#include "vmexit/simple.h"
+#include "vmexit/step.h"
 
 #include "fake_vmcs.h"
 
@@ -45,6 +48,14 @@ void hv_panic(const char *format, ...)
 
 void exception_return_from_nmi(void)
 {
+}
+
+static unsigned abandoned;
+
+void step_abandon(struct vcpu *v)
+{
+	(void)v;
+	abandoned++;
 }
 
 static int clear(void **state)
@@ -81,6 +92,24 @@ static void exit_with(uint32_t reason, uint64_t qualification, uint32_t idt_vect
 	fake_vmcs[VMCS_IDT_VECTORING_INFO] = idt_vectoring;
 	vmx.injected.valid = false;
 	vmx_exit_decode(&vcpu, &exit);
+}
+
+/* An exception of an instruction that is stepped. */
+static void exit_with_exception(uint32_t info, uint64_t qualification, uint32_t idt_vectoring)
+{
+	struct exit_info exit;
+
+	fake_vmcs[VMCS_EXIT_REASON] = REASON_EXCEPTION_OR_NMI;
+	fake_vmcs[VMCS_EXIT_INTR_INFO] = info | INTR_INFO_VALID;
+	fake_vmcs[VMCS_EXIT_ERROR_CODE] = 6;
+	fake_vmcs[VMCS_EXIT_QUALIFICATION] = qualification;
+	fake_vmcs[VMCS_IDT_VECTORING_INFO] = idt_vectoring;
+	vmx.injected.valid = false;
+	abandoned = 0;
+	vmx_exit_decode(&vcpu, &exit);
+	assert_int_equal(exit.kind, EXIT_EXCEPTION);
+	assert_int_equal(exception_exit(&vcpu, &exit), VERDICT_RESUME);
+	assert_int_equal(abandoned, 1);
 }
 
 static uint32_t injected(void)
@@ -294,6 +323,48 @@ static void a_halted_cpu_runs_for_an_exception(void **state)
 	assert_int_equal(fake_vmcs[VMCS_GUEST_ACTIVITY], VMCS_ACTIVITY_ACTIVE);
 }
 
+/* Once, as the CPU would have delivered it: with CR2, DR6, and RF in what it saves. */
+static void a_fault_in_a_step_is_the_guests(void **state)
+{
+	static const struct {
+		uint32_t info, idt_vectoring, injected, error_code, insn_bytes;
+		uint64_t qualification, cr2, dr6, rflags;
+	} cases[] = {
+		{ 0xb0e, 0, 0xb0e, 6, 0, 0x1234, 0x1234, DR6_INIT | 1, RFLAGS_RF },
+		{ 0x306, 0, 0x306, 0, 0, 0, 0, DR6_INIT | 1, RFLAGS_RF },
+		/* an instruction breakpoint; INT1, after which DR6 is as before */
+		{ 0x301, 0, 0x301, 0, 0, 2, 0, DR6_INIT | 2, 0 },
+		{ 0x501, 0, 0x501, 0, 1, 0, 0, DR6_INIT | 1, 0 },
+		/* of the delivery of an interrupt, a #UD, a #GP, a #PF */
+		{ 0xb0e, 0x80000031, 0xb0e, 6, 0, 0x1234, 0x1234, DR6_INIT | 1, RFLAGS_RF },
+		{ 0xb0d, 0x80000306, 0xb0d, 6, 0, 0, 0, DR6_INIT | 1, RFLAGS_RF },
+		{ 0xb0d, 0x80000b0d, 0xb08, 0, 0, 0, 0, DR6_INIT | 1, 0 },
+		{ 0xb0e, 0x80000b0e, 0xb08, 0, 0, 0x1234, 0x1234, DR6_INIT | 1, 0 },
+		/* of INT n */
+		{ 0xb0d, 0x80000480, 0xb0d, 6, 0, 0, 0, DR6_INIT | 1, RFLAGS_RF },
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		clear(state);
+		fake_dr6 = DR6_INIT | 1;
+		fake_vmcs[VMCS_EXIT_INSN_BYTES] = 1;
+		exit_with_exception(cases[i].info, cases[i].qualification, cases[i].idt_vectoring);
+		assert_int_equal(fake_cr2, 0);
+		enter();
+		assert_int_equal(injected(), cases[i].injected | INTR_INFO_VALID);
+		assert_int_equal(fake_vmcs[VMCS_ENTRY_ERROR_CODE], cases[i].error_code);
+		assert_int_equal(fake_vmcs[VMCS_ENTRY_INSN_BYTES], cases[i].insn_bytes);
+		assert_int_equal(fake_cr2, cases[i].cr2);
+		assert_int_equal(fake_dr6, cases[i].dr6);
+		assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_FIXED | cases[i].rflags);
+		enter();
+		assert_int_equal(injected() & INTR_INFO_VALID, 0);
+	}
+	clear(state);
+	exit_with_exception(0xb0e, 0x1234, 0x80000b08);
+	assert_true(vcpu.events.triple_fault);
+}
+
 /* TF, RF, shadows and what MOV SS has held back, at an instruction that is skipped. */
 static void a_skipped_instruction_ends_as_an_executed_one(void **state)
 {
@@ -351,6 +422,7 @@ int main(void)
 		cmocka_unit_test_setup(a_failed_entry_gives_the_event_back, clear),
 		cmocka_unit_test_setup(nothing_is_injected_into_wait_for_sipi, clear),
 		cmocka_unit_test_setup(a_halted_cpu_runs_for_an_exception, clear),
+		cmocka_unit_test_setup(a_fault_in_a_step_is_the_guests, clear),
 		cmocka_unit_test_setup(a_skipped_instruction_ends_as_an_executed_one, clear),
 	};
 

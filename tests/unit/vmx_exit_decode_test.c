@@ -117,17 +117,20 @@ static void exceptions_nmis_and_machine_checks_differ(void **state)
 	struct exit_info exit = { .kind = EXIT_EXCEPTION };
 
 	(void)state;
-	vmx_decode_exception(0x80000202, 0, 0, &exit);
+	vmx_decode_exception(0x80000202, 0, 0, 1, &exit);
 	assert_int_equal(exit.kind, EXIT_NMI);
-	vmx_decode_exception(0x80000312, 0, 0, &exit);
+	vmx_decode_exception(0x80000312, 0, 0, 1, &exit);
 	assert_int_equal(exit.kind, EXIT_MACHINE_CHECK);
-	vmx_decode_exception(0x80000b0e, 0x7, 0xdeadb000, &exit);
+	vmx_decode_exception(0x80000b0e, 0x7, 0xdeadb000, 1, &exit);
 	assert_int_equal(exit.kind, EXIT_EXCEPTION);
 	assert_int_equal(exit.exception.vector, 14);
 	assert_true(exit.exception.has_error);
 	assert_int_equal(exit.exception.error_code, 7);
 	assert_int_equal(exit.exception.payload, 0xdeadb000);
-	vmx_decode_exception(0x80000301, 99, 0x4000, &exit);
+	vmx_decode_exception(0x80000501, 0, 0, 1, &exit);
+	assert_int_equal(exit.exception.insn_bytes, 1);
+	vmx_decode_exception(0x80000301, 99, 0x4000, 1, &exit);
+	assert_int_equal(exit.exception.insn_bytes, 0);
 	assert_false(exit.exception.has_error);
 	assert_int_equal(exit.exception.error_code, 0);
 }

@@ -24,6 +24,8 @@
 #define LEAF7_1_EDX_HIDDEN	    (BIT32(15) | BIT32(21))
 #define LEAF_XSAVE		    0xdu
 #define LEAF_TRACE		    0x14u
+#define LEAF_KEY_LOCKER		    0x19u
+#define LEAF19_EBX_AESKLE	    BIT32(0)
 #define LEAF_APX		    0x29u
 #define XSAVE_APX		    19u /* the state component */
 #define LEAF80000001_ECX_SVM	    BIT32(2)
@@ -81,6 +83,22 @@ static void fix_xsave_leaf(uint32_t subleaf, struct cpuid_result *r)
 		*r = (struct cpuid_result){ 0 };
 }
 
+/* AESKLE says what CR4.KL and the firmware allow together: with the guest's CR4.KL, the CPU knows it alone. */
+static void fix_key_locker(struct vcpu *vcpu, struct cpuid_result *r)
+{
+	uint64_t rax = LEAF_KEY_LOCKER, rbx, rcx = 0, rdx, cr4;
+
+	if ((cr4_read(vcpu) & CR4_KL) == 0) {
+		r->ebx &= ~LEAF19_EBX_AESKLE;
+		return;
+	}
+	cr4 = read_cr4();
+	write_cr4(cr4 | CR4_KL);
+	cpuid_registers(&rax, &rbx, &rcx, &rdx);
+	write_cr4(cr4);
+	r->ebx = (uint32_t)rbx;
+}
+
 static void fix_extended_leaf(struct vcpu *vcpu, uint32_t leaf, struct cpuid_result *r)
 {
 	switch (leaf) {
@@ -131,6 +149,8 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 		fix_leaf7(vcpu, subleaf, &r);
 	else if (leaf == LEAF_XSAVE)
 		fix_xsave_leaf(subleaf, &r);
+	else if (leaf == LEAF_KEY_LOCKER)
+		fix_key_locker(vcpu, &r);
 	else if (leaf == LEAF_APX || (leaf == LEAF_TRACE && hv_caps.hides_trace))
 		r = (struct cpuid_result){ 0 };
 	else if (leaf >= 0x80000000)
@@ -146,8 +166,8 @@ static __attribute__((noinline)) void fix_leaf(struct vcpu *vcpu, uint32_t leaf,
 /* The leaves that fix_leaf() may change and, as this is on the hottest path, some more. */
 static inline bool may_need_fixing(uint32_t leaf)
 {
-	const uint32_t low_bits =
-		BIT32(1) | BIT32(7) | BIT32(LEAF_XSAVE) | BIT32(LEAF_TRACE) | BIT32(LEAF_APX % 32);
+	const uint32_t low_bits = BIT32(1) | BIT32(7) | BIT32(LEAF_XSAVE) | BIT32(LEAF_TRACE) |
+				  BIT32(LEAF_KEY_LOCKER) | BIT32(LEAF_APX % 32);
 
 	return ((low_bits >> (leaf % 32)) & 1) != 0 || leaf > hv_caps.cpuid_basic_max;
 }

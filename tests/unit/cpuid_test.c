@@ -16,7 +16,8 @@
 
 struct hv_caps hv_caps;
 static struct vcpu vcpu;
-static uint64_t cr4;
+static uint64_t cr4, host_cr4;
+static bool key_locker_is_on; /* by the firmware */
 static bool zeros_past_the_end;
 
 static bool is_past_the_end(uint32_t leaf)
@@ -30,6 +31,18 @@ void cpuid_registers(uint64_t *rax, uint64_t *rbx, uint64_t *rcx, uint64_t *rdx)
 	const uint32_t leaf = (uint32_t)*rax;
 
 	*rax = *rbx = *rcx = *rdx = zeros_past_the_end && is_past_the_end(leaf) ? 0 : ALL;
+	if (leaf == 0x19 && ((host_cr4 & CR4_KL) == 0 || !key_locker_is_on))
+		*rbx &= ~UINT64_C(1);
+}
+
+uint64_t read_cr4(void)
+{
+	return host_cr4;
+}
+
+void write_cr4(uint64_t value)
+{
+	host_cr4 = value;
 }
 
 uint64_t cr4_read(struct vcpu *v)
@@ -86,6 +99,19 @@ static void bits_of_cr4_are_the_guests(void **state)
 	cr4 = 0;
 	is(1, 0, ALL, ALL, ALL & ~(BIT32(5) | BIT32(6) | BIT32(27)), ALL);
 	is(7, 0, ALL, ALL, ALL & ~BIT32(4), ALL);
+}
+
+/* AESKLE: CR4.KL and the firmware. The hypervisor's own CR4 is neither asked nor changed. */
+static void key_locker_follows_the_guests_cr4(void **state)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		reset(state);
+		cr4 = (i & 1) != 0 ? CR4_KL : 0;
+		host_cr4 = CR4_PAE | ((i & 2) != 0 ? CR4_KL : 0);
+		key_locker_is_on = (i & 4) != 0;
+		is(0x19, 0, ALL, (i & 5) == 5 ? ALL : ALL & ~BIT32(0), ALL, ALL);
+		assert_int_equal(host_cr4, CR4_PAE | ((i & 2) != 0 ? CR4_KL : 0));
+	}
 }
 
 static void apx_is_hidden_everywhere(void **state)
@@ -152,7 +178,7 @@ static void all_other_leaves_are_the_cpus(void **state)
 {
 	(void)state;
 	for (uint32_t leaf = 0; leaf < 0x29; leaf++) {
-		if (leaf != 1 && leaf != 7 && leaf != 0xd && leaf != 0x29)
+		if (leaf != 1 && leaf != 7 && leaf != 0xd && leaf != 0x19 && leaf != 0x29)
 			is(leaf, 0, ALL, ALL, ALL, ALL);
 	}
 }
@@ -163,6 +189,7 @@ int main(void)
 		cmocka_unit_test_setup(virtualization_is_hidden, reset),
 		cmocka_unit_test_setup(an_apic_that_is_off_is_not_shown, reset),
 		cmocka_unit_test_setup(bits_of_cr4_are_the_guests, reset),
+		cmocka_unit_test_setup(key_locker_follows_the_guests_cr4, reset),
 		cmocka_unit_test_setup(apx_is_hidden_everywhere, reset),
 		cmocka_unit_test_setup(tracing_is_hidden_where_it_is_not_mapped, reset),
 		cmocka_unit_test_setup(the_name_is_shown_or_not, reset),

@@ -205,10 +205,15 @@ bool guest_fetch_words(struct vcpu *vcpu, uint64_t words[GVA_FETCH_WORDS])
 			 words);
 }
 
+/*
+ * The quick way may fault on memory that is not in the window, and leaves its address in CR2: where the guest's is not
+ * stored elsewhere by an exit, that is the guest's.
+ */
 static unsigned fetch_first(struct vcpu *vcpu, unsigned code_bytes, uint8_t buffer[INSN_MAX_BYTES])
 {
 	uint64_t words[GVA_FETCH_WORDS];
 
+	cr2_write(vcpu, cr2_read(vcpu));
 	if (LIKELY(code_bytes == 8) && LIKELY(guest_fetch_words(vcpu, words))) {
 		__builtin_memcpy(buffer, words, INSN_MAX_BYTES);
 		return INSN_MAX_BYTES;

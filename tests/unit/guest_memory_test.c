@@ -119,6 +119,21 @@ static void access_as_the_guest(void **state)
 	assert_int_equal(fault.kind, GUEST_FAULT_NOT_MEMORY);
 }
 
+/* A fault on the quick way would leave its own address: CR2 is stored again. */
+static void fetch_leaves_cr2_as_it_was(void **state)
+{
+	uint8_t buffer[INSN_MAX_BYTES];
+
+	(void)state;
+	page_long();
+	vcpu.regs.rip = 0x200000;
+	vcpu.regs.cr2 = 0x77;
+	vcpu.regs.dirty = 0;
+	(void)guest_fetch(&vcpu, buffer);
+	assert_int_equal(vcpu.regs.cr2, 0x77);
+	assert_int_equal(vcpu.regs.dirty, REG_BIT(REG_CR2));
+}
+
 static void fetch_has_the_rights_of_the_task(void **state)
 {
 	uint8_t buffer[INSN_MAX_BYTES];
@@ -189,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(fetch_stops_at_the_page), TEST(fetch_adds_the_base),
+		TEST(access_as_the_guest),     TEST(fetch_leaves_cr2_as_it_was),
 		TEST(access_as_the_guest),     TEST(fetch_has_the_rights_of_the_task),
 		TEST(write_all_or_nothing),    TEST(operand_addresses),
 	};

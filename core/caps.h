@@ -26,6 +26,7 @@ struct hv_caps {
 	bool exec_only_pages;
 	bool huge_pages; /* 1 GiB pages in EPT or NPT */
 	bool host_huge_pages;
+	bool upper_bit8; /* AMD: bit 8 of PML4Es and PML5Es is reserved */
 	uint8_t tdp_levels;
 	uint8_t host_levels;
 	uint8_t maxphyaddr;

@@ -39,7 +39,7 @@ static inline bool window_has(const struct gva_window *window, uint64_t gpa)
 
 /* What the fast path found; no address of a local is taken on the way. */
 struct fast_walk {
-	uint64_t all, any, entry;
+	uint64_t all, any, bad, entry;
 	unsigned
 		shift; /* of the page, less 3: an index times the size of an entry is then one mask away */
 };
@@ -54,10 +54,12 @@ static inline struct fast_walk fast_entries(const struct gva_window *window,
 {
 	struct fast_walk walk = { .all = ~UINT64_C(0),
 				  .shift = FAST_PAGE_SHIFT - 9 + 9u * format->levels };
+	/* A leaf has reserved bits beyond these, and more of them. */
+	const uint64_t *reserved = &format->reserved[0][format->levels - 1];
 	uint64_t address_bits = format->address;
 	const uint8_t *virt = *window->virt;
 
-	for (;; walk.shift -= 9) {
+	for (;; walk.shift -= 9, reserved--) {
 		uint64_t at = (table & address_bits) + (gva >> walk.shift & 0xff8);
 
 		if (UNLIKELY(!window_has(window, at)))
@@ -65,6 +67,7 @@ static inline struct fast_walk fast_entries(const struct gva_window *window,
 		table = *(const volatile uint64_t *)(const void *)(virt + at);
 		walk.all &= table;
 		walk.any |= table;
+		walk.bad |= table & *reserved;
 		if ((table & ENTRY_PS) || walk.shift == FAST_PAGE_SHIFT)
 			break;
 	}
@@ -81,8 +84,7 @@ static inline unsigned fast_page(struct fast_walk walk)
 static inline bool is_plain(const struct paging_role *role, const struct page_format *format,
 			    unsigned access, struct fast_walk walk)
 {
-	if ((walk.all & (ENTRY_P | ENTRY_A)) != (ENTRY_P | ENTRY_A) ||
-	    (walk.any & format->reserved[1][0]))
+	if ((walk.all & (ENTRY_P | ENTRY_A)) != (ENTRY_P | ENTRY_A) || walk.bad != 0)
 		return false;
 	/* where no page may be so large its bit for that is among the reserved ones */
 	if (walk.shift > FAST_PAGE_SHIFT &&

@@ -14,6 +14,7 @@
 #define ENTRY_A		BIT64(5)
 #define ENTRY_D		BIT64(6)
 #define ENTRY_PS	BIT64(7)
+#define ENTRY_G		BIT64(8)
 #define ENTRY_PAT_SMALL BIT64(7) /* of a 4 KiB page */
 #define ENTRY_PAT_LARGE BIT64(12)
 #define ENTRY_KEY	BITS64(62, 59)

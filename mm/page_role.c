@@ -17,6 +17,7 @@
 
 #define PDPTE_RESERVED	  (BITS64(2, 1) | BITS64(8, 5) | ENTRY_NX)
 #define PDPTE_LEVEL	  2u
+#define PML4E_LEVEL	  3u
 
 #define TABLE32_ADDRESS	  BITS64(31, 12)
 /* A 4 MiB page: SDM "32-Bit Paging", PSE-36. */
@@ -81,6 +82,17 @@ static void set_long(struct page_format *format, unsigned levels, bool huge_page
 {
 	set_geometry(format, levels, huge_pages ? 2 : 1, maxphyaddr);
 	set_reserved(format, above(maxphyaddr) | (efer & EFER_NXE ? 0 : ENTRY_NX));
+}
+
+/* APM: "Long-Mode Page Translation", where it is the global bit of leaves further down. */
+static void reserve_upper_bit8(struct page_format *format, uint64_t efer)
+{
+	if ((efer & EFER_LMA) == 0)
+		return;
+	for (unsigned level = PML4E_LEVEL; level < format->levels; level++) {
+		format->reserved[0][level] |= ENTRY_G;
+		format->reserved[1][level] |= ENTRY_G;
+	}
 }
 
 /* SDM: "PAE Paging". */
@@ -168,7 +180,8 @@ static unsigned entry_rights(unsigned page)
 static uint64_t guest_key(const struct paging_role *role)
 {
 	return (role->cr0 & ROLE_CR0) | (role->cr4 & ROLE_CR4) | (role->efer & ROLE_EFER) |
-	       field_put(ROLE_MAXPHYADDR, role->maxphyaddr) | (role->huge_pages ? ROLE_FLAG(0) : 0);
+	       field_put(ROLE_MAXPHYADDR, role->maxphyaddr) |
+	       (role->huge_pages ? ROLE_FLAG(0) : 0) | (role->upper_bit8 ? ROLE_FLAG(7) : 0);
 }
 
 static __attribute__((noinline)) void make_guest(struct page_format *format,
@@ -178,6 +191,8 @@ static __attribute__((noinline)) void make_guest(struct page_format *format,
 	if (!(role->cr0 & CR0_PG))
 		return;
 	set_layout(format, role->cr4, role->efer, role->huge_pages, role->maxphyaddr);
+	if (role->upper_bit8)
+		reserve_upper_bit8(format, role->efer);
 	for (unsigned access = 0; access < PAGE_ACCESS_KINDS; access++)
 		format->refused[access] = (uint16_t)guest_refuses(role, access);
 	for (unsigned page = 0; page < PAGE_BITS; page++)
@@ -313,6 +328,7 @@ bool page_role_npt(struct page_format *format, const struct npt_role *role)
 	format->role = key;
 	format->mode_based_exec = role->gmet;
 	set_layout(format, role->cr4, role->efer, role->huge_pages, role->maxphyaddr);
+	reserve_upper_bit8(format, role->efer);
 	for (unsigned access = 0; access < PAGE_ACCESS_KINDS; access++)
 		format->refused[access] = (uint16_t)npt_refuses(role, access);
 	for (unsigned page = 0; page < PAGE_BITS; page++)

@@ -32,6 +32,7 @@ struct paging_role {
 	uint8_t maxphyaddr;
 	bool ac;	      /* RFLAGS.AC */
 	bool huge_pages;      /* CPUID: 1 GiB pages */
+	bool upper_bit8;      /* AMD: reserved in PML4Es and PML5Es; others ignore it */
 	bool pdptr_in_memory; /* PAE under NPT: entries are read when used; APM: "Legacy PAE Mode" */
 	const struct page_format
 		*format; /* page_role_update() of this role; NULL: made for one walk */

@@ -27,6 +27,7 @@ static void role_for_translation(struct vcpu *vcpu, struct paging_role *role)
 	role->efer = efer_read(vcpu);
 	role->maxphyaddr = hv_caps.maxphyaddr;
 	role->huge_pages = hv_caps.host_huge_pages;
+	role->upper_bit8 = hv_caps.upper_bit8;
 	role->pkru = 0;
 	role->pkrs = 0;
 	role->ac = false;

@@ -36,6 +36,7 @@ static struct paging_role role_of(const struct test_call_walk *walk)
 		.pkrs = walk->pkrs,
 		.maxphyaddr = hv_caps.maxphyaddr,
 		.huge_pages = hv_caps.host_huge_pages,
+		.upper_bit8 = hv_caps.upper_bit8,
 		.ac = (walk->flags & TEST_CALL_AC) != 0,
 		.pdptr_in_memory = (walk->flags & TEST_CALL_PDPTES_IN_MEMORY) != 0,
 	};

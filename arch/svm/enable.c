@@ -57,6 +57,7 @@ enum core_status svm_probe(struct hv_caps *caps, struct failure *failure)
 	/* NPT runs in the host's own paging mode and with its page sizes. */
 	caps->tdp_levels = caps->host_levels;
 	caps->huge_pages = caps->host_huge_pages;
+	caps->upper_bit8 = true;
 	return CORE_OK;
 }
 

@@ -124,6 +124,8 @@ static bool bit_is_reserved(const struct paging_role *role, enum mode mode, unsi
 		return true;
 	if (mode != MODE_PAE && bit == 7 && (level > 2 || (level == 2 && !role->huge_pages)))
 		return true;
+	if (mode != MODE_PAE && bit == 8 && level > 2 && role->upper_bit8)
+		return true;
 	if (leaf && level == 1 && bit >= 13 && bit <= 20)
 		return true;
 	return mode != MODE_PAE && leaf && level == 2 && bit >= 13 && bit <= 29;
@@ -465,13 +467,14 @@ static void each_bit_of_each_entry(void **state)
 
 	(void)state;
 	for (enum mode mode = MODE_32; mode < MODES; mode++) {
-		for (unsigned w = 0; w < 6 * 8u; w++) {
+		for (unsigned w = 0; w < 6 * 16u; w++) {
 			for (unsigned level = 0; level < 5; level++) {
 				struct paging_role role = basic_role(mode);
 
 				role.maxphyaddr = widths[w % 6];
 				role.efer |= w / 6 & 1 ? EFER_NXE : 0;
 				role.huge_pages = w / 6 & 2;
+				role.upper_bit8 = w / 6 & 8;
 				role.cr4 |= w / 6 & 4 ? CR4_PSE : 0;
 				for (unsigned bit = 0; bit < (mode == MODE_32 ? 32u : 64u); bit++) {
 					uint64_t e[5] = { P | RW | US, P | RW | US, P | RW | US,
@@ -530,6 +533,7 @@ static void random_walks(void **state)
 		role.cr4 |= chance(2) ? CR4_PSE : 0;
 		role.maxphyaddr = (uint8_t)(36 + random64() % 17);
 		role.huge_pages = !chance(4);
+		role.upper_bit8 = chance(2);
 		role.pkru = (uint32_t)(random64() & random64());
 		role.pkrs = (uint32_t)(random64() & random64());
 		role.cr3 |= random64() & 0x18; /* PCD, PWT */

@@ -36,6 +36,8 @@ static inline struct model_cpu walk_model_cpu(enum walk_mode mode, unsigned bits
 		.nxe = bits & WALK_NXE,
 		.ac = bits & WALK_AC,
 		.pages_1g = bits & WALK_1G,
+		.amd = __builtin_parity(
+			bits), /* a half of them, with each of the others set and clear */
 		.m = m,
 	};
 }
@@ -55,6 +57,7 @@ static inline struct paging_role walk_role(const struct model_cpu *cpu)
 		.maxphyaddr = (uint8_t)cpu->m,
 		.ac = cpu->ac,
 		.huge_pages = cpu->pages_1g,
+		.upper_bit8 = cpu->amd,
 		.pdptr_in_memory = cpu->pdptes_in_memory,
 	};
 

@@ -25,6 +25,7 @@ struct model_access {
 
 struct model_cpu {
 	bool pg, pae, lma, la57, pse, wp, smep, smap, pke, pks, nxe, ac, pages_1g;
+	bool amd; /* or any other CPU with NPT */
 	bool pdptes_in_memory;
 	unsigned m; /* MAXPHYADDR */
 	uint64_t cr3, pdpte[4];
@@ -159,6 +160,13 @@ static inline void model_directory(const struct model_cpu *cpu, const struct mod
 	model_page(walk, entry, address, cpu->m, 12);
 }
 
+/* No page is so large; APM, "PML4E" and "PML5E": bits 8 and 7 must be zero. */
+static inline bool model_top_reserved(const struct model_cpu *cpu, uint64_t entry)
+{
+	return model_wide_reserved(cpu, entry) || model_bit(entry, 7) ||
+	       ((cpu->amd || cpu->npt) && model_bit(entry, 8));
+}
+
 /* SDM: "4-Level Paging and 5-Level Paging". */
 static inline void model_long(const struct model_cpu *cpu, const struct model_memory *memory,
 			      struct model_walk *walk, uint64_t address)
@@ -169,14 +177,14 @@ static inline void model_long(const struct model_cpu *cpu, const struct model_me
 		if (!model_step(cpu, memory, walk, table + 8 * model_number(address, 48, 56),
 				&entry))
 			return;
-		if (model_is_reserved(walk, model_wide_reserved(cpu, entry) || model_bit(entry, 7)))
+		if (model_is_reserved(walk, model_top_reserved(cpu, entry)))
 			return;
 		model_rights(walk, entry);
 		table = model_cut(entry, 12, cpu->m - 1);
 	}
 	if (!model_step(cpu, memory, walk, table + 8 * model_number(address, 39, 47), &entry))
 		return;
-	if (model_is_reserved(walk, model_wide_reserved(cpu, entry) || model_bit(entry, 7)))
+	if (model_is_reserved(walk, model_top_reserved(cpu, entry)))
 		return;
 	model_rights(walk, entry);
 	table = model_cut(entry, 12, cpu->m - 1);

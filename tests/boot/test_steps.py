@@ -9,4 +9,4 @@ full = pytest.mark.full
 @pytest.mark.seconds(30)
 @pytest.mark.parametrize("where", ["qemu", "vtx", pytest.param("svm", marks=full)])
 def test_steps(vm, where):
-    run(vm, where, 1, "steps")
+    run(vm, where, 1, "steps", "" if where == "qemu" else "bochs")

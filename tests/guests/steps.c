@@ -5,7 +5,9 @@
  * the CPU marks the table entry of the code as accessed and the table is tracked, because the stack is tracked, or
  * both. What is left in the stack, in registers and in DR6, and which traps came, must be the same.
  *
- *   steps.efi [verbose]
+ *   steps.efi [bochs] [verbose]
+ *
+ *   bochs  what that CPU does otherwise is counted and printed: docs/emulators.md
  */
 #include "tests/guests/lib/probe.h"
 #include "vmexit/track_call.h"
@@ -15,6 +17,7 @@ enum { ENTRY_P = 1, ENTRY_RW = 2, ENTRY_A = 0x20, ENTRY_D = 0x40 };
 enum { MSR_EFER = 0xc0000080, MSR_STAR = 0xc0000081, MSR_LSTAR, MSR_SFMASK = 0xc0000084 };
 #define ALIAS	  (UINT64_C(1) << 45)
 #define TF	  UINT64_C(0x100)
+#define RF	  UINT64_C(0x10000)
 #define FLAGS	  UINT64_C(2)
 #define DR6_QUIET UINT64_C(0xffff0ff0)
 
@@ -59,7 +62,7 @@ static const struct test tests[] = {
 	  .faults = true },
 };
 
-enum { TESTS = sizeof(tests) / sizeof(tests[0]), RESULTS = 11 };
+enum { TESTS = sizeof(tests) / sizeof(tests[0]), FLAGS_RESULT = 5, RESULTS = 11 };
 
 static const char *const result_names[RESULTS] = { "traps",  "bps",   "interrupts", "trap-rip",
 						   "dr6",    "flags", "after",	    "r11",
@@ -70,7 +73,8 @@ static uint64_t *pt;
 static uint8_t *tracked_stack, *plain_stack, *code, *data;
 static struct track_log *notes;
 static struct steps_entry entry;
-static bool is_amd, is_verbose;
+static bool is_amd, is_bochs, is_verbose;
+static uint64_t unseen_marks, resume_flags; /* Bochs */
 
 static uint64_t ask(uint64_t operation, const void *address)
 {
@@ -123,7 +127,9 @@ static void forget_alias(unsigned page)
 /* Each instruction has its place, and jumps back. */
 static void write_code(void)
 {
-	static const uint8_t back[3] = { 0x41, 0xff, 0xe4 }; /* JMP R12 */
+	/* LEA RSP, [RSP - 256]: another trap leaves the frame of the first one; JMP R12 */
+	static const uint8_t back[11] = { 0x48, 0x8d, 0xa4, 0x24, 0x00, 0xff,
+					  0xff, 0xff, 0x41, 0xff, 0xe4 };
 
 	for (unsigned i = 0; i < TESTS; i++) {
 		uint8_t *to = code + i * SLOT;
@@ -231,6 +237,17 @@ static uint64_t execute(const struct test *test, bool tf, bool loaded_tf, unsign
 	return seen;
 }
 
+static void compare_result(const struct test *test, bool tf, bool loaded_tf, unsigned steps,
+			   unsigned i, uint64_t alone, uint64_t stepped)
+{
+	if (is_bochs && i == FLAGS_RESULT && stepped == (alone | RF)) {
+		resume_flags++;
+		return;
+	}
+	probe_check(alone == stepped, test->name, "tf %u %u step %u: %s 0x%lx, alone 0x%lx", tf,
+		    loaded_tf, steps, result_names[i], stepped, alone);
+}
+
 static void compare(const struct test *test, bool tf, bool loaded_tf)
 {
 	uint64_t alone[RESULTS], stepped[RESULTS], notes_alone;
@@ -244,11 +261,12 @@ static void compare(const struct test *test, bool tf, bool loaded_tf)
 	for (unsigned steps = 1; steps < 4; steps++) {
 		const uint64_t count = execute(test, tf, loaded_tf, steps, stepped);
 
-		probe_check((steps & 1) == 0 || count != 0, test->name, "%u: not stepped", steps);
+		if (is_bochs)
+			unseen_marks += steps == 1 && count == 0;
+		else
+			probe_check((steps & 1) == 0 || count != 0, test->name, "not stepped");
 		for (unsigned i = 0; i < RESULTS; i++)
-			probe_check(alone[i] == stepped[i], test->name,
-				    "tf %u %u step %u: %s 0x%lx, alone 0x%lx", tf, loaded_tf, steps,
-				    result_names[i], stepped[i], alone[i]);
+			compare_result(test, tf, loaded_tf, steps, i, alone[i], stepped[i]);
 	}
 }
 
@@ -315,6 +333,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 
 	probe_cpuid(0, 0, regs);
 	is_amd = regs[1] == 0x68747541;
+	is_bochs = probe_has_word(options, "bochs");
 	is_verbose = probe_has_word(options, "verbose");
 	if (!probe_check(get_memory(), "memory", ""))
 		return probe_end();
@@ -333,5 +352,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	probe_check(ask(TRACK_CALL_REMOVE, tracked_stack) == 1, "untrack-stack", "");
 	probe_check(ask(TRACK_CALL_REMOVE, pt) == 1, "untrack-table", "");
 	check_faulting_store();
+	if (is_bochs)
+		probe_print("PROBE: unseen marks %lu, resume flags %lu\n", unseen_marks,
+			    resume_flags);
 	return probe_end();
 }

@@ -222,6 +222,7 @@ static uint64_t execute(const struct test *test, bool tf, bool loaded_tf, unsign
 	else if (!probe_try(enter, NULL, &fault))
 		entry.after = entry.r11 = fault.rip - ALIAS;
 	seen = noted() - seen;
+	probe_check((pt[CODE] & ENTRY_A) != 0, test->name, "the code is not marked as accessed");
 	set_dr(0, 0x400);
 	results[0] = cpu->counts[VECTOR_DB] - traps;
 	results[1] = cpu->counts[VECTOR_BP] - bps;

@@ -8,9 +8,10 @@
 
 #include "mm/flush_model.h"
 
-#define CPUS  4u
-#define PAGES 6u
-#define STEPS 4000u
+#define CPUS	      4u
+#define PAGES	      6u
+#define STEPS	      4000u
+#define PATIENT_STEPS (50 * STEPS) /* a mistake takes time to show */
 
 static struct flush_model model;
 
@@ -196,7 +197,7 @@ static void step_target(unsigned at, enum mistake mistake)
 	}
 }
 
-static void run(enum mistake mistake)
+static void run(enum mistake mistake, unsigned steps)
 {
 	model = (struct flush_model){ 0 };
 	memset(cpus, 0, sizeof(cpus));
@@ -204,7 +205,7 @@ static void run(enum mistake mistake)
 	memset(relied, 0, sizeof(relied));
 	sender_step = SENDER_IDLE;
 	used_an_old_right = false;
-	for (unsigned i = 0; i < STEPS; i++) {
+	for (unsigned i = 0; i < steps; i++) {
 		unsigned at = (unsigned)random_below(CPUS + 2);
 
 		if (at >= CPUS)
@@ -220,7 +221,7 @@ static void the_protocol_is_enough(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < test_rounds(200); i++)
-		run(NO_MISTAKE);
+		run(NO_MISTAKE, STEPS);
 }
 
 static void each_mistake_is_found(void **state)
@@ -229,7 +230,7 @@ static void each_mistake_is_found(void **state)
 	/* kept over longjmp() */
 	for (volatile unsigned mistake = NO_MISTAKE + 1; mistake < MISTAKES; mistake++) {
 		for (volatile unsigned i = 0; i < 20; i++)
-			expect_assert_failure(run((enum mistake)mistake));
+			expect_assert_failure(run((enum mistake)mistake, PATIENT_STEPS));
 	}
 }
 

@@ -40,7 +40,7 @@ static enum step_insn classify_0f(struct vcpu *vcpu, const struct insn *insn)
 
 	if (is_long && has_opcode(insn, INSN_MAP_0F, 0x05))
 		return STEP_INSN_SYSCALL;
-	if (is_long && has_opcode(insn, INSN_MAP_0F, 0x07))
+	if (mode_is_64bit(vcpu) && has_opcode(insn, INSN_MAP_0F, 0x07))
 		return STEP_INSN_SYSRET;
 	if (is_debugctl && has_opcode(insn, INSN_MAP_0F, 0x30))
 		return STEP_INSN_WRITE_DEBUGCTL;

@@ -37,8 +37,8 @@ enum step_insn {
 	STEP_INSN_POPF,
 	STEP_INSN_IRET,
 	STEP_INSN_RAISE,   /* INT n, INT3, INTO, INT1: delivered as an event */
-	STEP_INSN_SYSCALL, /* in long mode, as the next one */
-	STEP_INSN_SYSRET,
+	STEP_INSN_SYSCALL, /* in long mode; else it is as any other */
+	STEP_INSN_SYSRET,  /* in 64-bit mode */
 	STEP_INSN_READ_DEBUGCTL,
 	STEP_INSN_WRITE_DEBUGCTL,
 	STEP_INSN_READ_DR6,

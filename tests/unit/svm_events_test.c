@@ -712,6 +712,14 @@ static void syscall_is_stepped_with_the_guests_own_tf(void **state)
 
 static void sysret_is_stepped_with_the_tf_that_it_loads(void **state)
 {
+	/* outside 64-bit mode it leaves TF alone */
+	map = INSN_MAP_0F;
+	opcode = 0x07;
+	vmcb.efer = EFER_LMA;
+	vmcb.cs.attributes = 0xc9b;
+	step_begin(&vcpu, STEP_TRACKED_WALK, (gpa_t){ 0 });
+	enter();
+	assert_int_equal(vcpu.regs.gpr[11], 0);
 	for (unsigned i = 0; i < 8; i++) {
 		bool before = (i & 1) != 0, loaded = (i & 2) != 0, is_done = (i & 4) != 0;
 		uint64_t r11 = RFLAGS_FIXED | (loaded ? RFLAGS_TF : 0);
@@ -720,6 +728,7 @@ static void sysret_is_stepped_with_the_tf_that_it_loads(void **state)
 		map = INSN_MAP_0F;
 		opcode = 0x07;
 		vmcb.efer = EFER_LMA;
+		vmcb.cs.attributes = 0xa9b;
 		vmcb.rflags = RFLAGS_FIXED | (before ? RFLAGS_TF : 0);
 		vcpu.regs.gpr[11] = r11;
 		step_begin(&vcpu, STEP_TRACKED_WALK, (gpa_t){ 0 });

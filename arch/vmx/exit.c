@@ -43,14 +43,13 @@ static void decode_task_switch(struct exit_info *exit, uint32_t idt_vectoring)
 __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct exit_info *exit,
 						    uint32_t idt_vectoring)
 {
-	uint32_t reason = (uint32_t)exit->raw_reason, intr_info = 0;
+	uint32_t reason = (uint32_t)exit->raw_reason;
 	uint64_t qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
 
 	exit->raw_info[0] = qualification;
 	switch (reason & REASON_BASIC) {
 	case REASON_EXCEPTION_OR_NMI:
-		intr_info = vmcs_read32(VMCS_EXIT_INTR_INFO);
-		decode_exception(exit, intr_info);
+		decode_exception(exit, vmcs_read32(VMCS_EXIT_INTR_INFO));
 		break;
 	case REASON_SIPI:
 		exit->sipi.vector = (uint8_t)qualification;
@@ -73,7 +72,7 @@ __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct ex
 	default:
 		break;
 	}
-	if (vmx_must_block_nmi(reason, qualification, intr_info, idt_vectoring))
+	if (vmx_must_block_nmi(reason, qualification, idt_vectoring))
 		vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY,
 			     vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 }

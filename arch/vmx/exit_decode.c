@@ -145,21 +145,12 @@ void vmx_decode_exception(uint32_t intr_info, uint32_t error_code, uint64_t qual
 }
 
 /*
- * SDM: "NMI unblocking due to IRET" in the exit qualification and in the interruption information.
+ * SDM: "NMI unblocking due to IRET" in the exit qualification. An exception goes on to the guest, and there an IRET that
+ * faults has unblocked NMIs: "Resuming Guest Software after Handling an Exception".
  */
-bool vmx_must_block_nmi(uint32_t reason, uint64_t qualification, uint32_t intr_info,
-			uint32_t idt_vectoring)
+bool vmx_must_block_nmi(uint32_t reason, uint64_t qualification, uint32_t idt_vectoring)
 {
-	if ((idt_vectoring & INTR_INFO_VALID) != 0)
-		return false;
-	switch (reason & REASON_BASIC) {
-	case REASON_EPT_VIOLATION:
-		return (qualification & EPT_VIOLATION_NMI_UNBLOCKING) != 0;
-	case REASON_EXCEPTION_OR_NMI:
-		return (intr_info & INTR_INFO_VALID) != 0 &&
-		       (intr_info & INTR_INFO_NMI_UNBLOCKING) != 0 &&
-		       (intr_info & INTR_INFO_VECTOR) != VECTOR_DF;
-	default:
-		return false;
-	}
+	return (idt_vectoring & INTR_INFO_VALID) == 0 &&
+	       (reason & REASON_BASIC) == REASON_EPT_VIOLATION &&
+	       (qualification & EPT_VIOLATION_NMI_UNBLOCKING) != 0;
 }

@@ -79,7 +79,6 @@ void vmx_decode_exception(uint32_t intr_info, uint32_t error_code, uint64_t qual
 			  uint32_t insn_bytes, struct exit_info *exit);
 
 /* Whether NMIs must be blocked again: the exit hit an IRET that had already unblocked them. */
-bool vmx_must_block_nmi(uint32_t reason, uint64_t qualification, uint32_t intr_info,
-			uint32_t idt_vectoring);
+bool vmx_must_block_nmi(uint32_t reason, uint64_t qualification, uint32_t idt_vectoring);
 
 #endif

@@ -360,6 +360,10 @@ static void a_fault_in_a_step_is_the_guests(void **state)
 		enter();
 		assert_int_equal(injected() & INTR_INFO_VALID, 0);
 	}
+	/* an IRET that faults has unblocked NMIs */
+	clear(state);
+	exit_with_exception(0xb0d | INTR_INFO_NMI_UNBLOCKING, 0, 0);
+	assert_false(nmi_blocked_read(&vcpu));
 	clear(state);
 	exit_with_exception(0xb0e, 0x1234, 0x80000b08);
 	assert_true(vcpu.events.triple_fault);

@@ -211,13 +211,11 @@ static bool read_entry(void *context, gpa_t gpa, unsigned bytes, uint64_t *value
 	return true;
 }
 
-static bool exchange_entry(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
-			   bool *same)
+bool guest_copy_exchange(gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new, bool *same)
 {
 	void *at = guest_copy_window + gpa.v;
 	uint32_t old32 = (uint32_t)old;
 
-	(void)context;
 	if (!is_ram(gpa.v, bytes))
 		return false;
 	window_open();
@@ -231,8 +229,17 @@ static bool exchange_entry(void *context, gpa_t gpa, unsigned bytes, uint64_t ol
 	return true;
 }
 
+/* The entry stays as it is. */
+static bool mark_nothing(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
+			 bool *same)
+{
+	(void)context, (void)old, (void)new;
+	*same = true;
+	return is_ram(gpa.v, bytes);
+}
+
 const struct gva_reader guest_copy_reader = {
 	.read = read_entry,
-	.exchange = exchange_entry,
+	.exchange = mark_nothing,
 	.window = &walk_window,
 };

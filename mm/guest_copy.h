@@ -17,7 +17,14 @@ MUST_CHECK bool guest_copy_add_ram(uint64_t base, uint64_t bytes);
 bool guest_copy_is_ram(gpa_t gpa, uint64_t bytes);
 
 MUST_CHECK bool guest_copy_in(void *to, gpa_t from, uint64_t bytes);
+
+/*
+ * Writes that nobody is told of: what the hypervisor does in the guest's name goes through vmexit/guest_physical.h
+ * instead. The second is one compare-and-exchange of 8 or 4 bytes, naturally aligned; *same: it was made.
+ */
 MUST_CHECK bool guest_copy_out(gpa_t to, const void *from, uint64_t bytes);
+MUST_CHECK bool guest_copy_exchange(gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
+				    bool *same);
 
 /* Whether the CPU has SMAP and the host's CR4 has it on; off until said. */
 void guest_copy_use_smap(bool use);
@@ -31,7 +38,7 @@ extern uint8_t *guest_copy_window;
 /* Forget all ranges (tests). */
 void guest_copy_reset(void);
 
-/* The walker's view of guest memory. */
+/* The walker's view of guest memory, where it marks nothing as accessed or dirty. */
 extern const struct gva_reader guest_copy_reader;
 
 #endif

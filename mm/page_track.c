@@ -210,11 +210,29 @@ bool page_track_is_closed(const struct page_track *track, gpa_t gpa)
 	return region != NULL && opens(frame_in(region, gpa));
 }
 
-bool page_track_has_writer(const struct page_track *track, gpa_t gpa)
+static bool part_has_writer(const struct page_track_region *region, uint64_t start, uint64_t last)
 {
-	struct page_track_region *region = find_region(track, gpa);
+	for (unsigned i = 0; i < ARRAY_COUNT(region->frames); i++) {
+		uint64_t address = region->base + i * PAGE_BYTES;
 
-	return region != NULL && frame_in(region, gpa)->writer != 0;
+		if (region->frames[i].writer != 0 && address >= start && address <= last)
+			return true;
+	}
+	return false;
+}
+
+bool page_track_has_writer(const struct page_track *track, gpa_t start, uint64_t bytes)
+{
+	for (unsigned i = 0; i < track->region_count && bytes != 0; i++) {
+		if (part_has_writer(track->regions[i], frame_of(start), start.v + (bytes - 1)))
+			return true;
+	}
+	return false;
+}
+
+bool page_track_is_writing(const struct page_track_writer *writer)
+{
+	return writer->count != 0 || writer->has_claim;
 }
 
 /* --- writing ---------------------------------------------------------------------------------------- */
@@ -250,7 +268,8 @@ enum page_track_result page_track_open(struct page_track *track, struct page_tra
 	open->frame = frame_of(gpa);
 	open->offset = (uint16_t)(gpa.v - open->frame);
 	open->is_store = is_store;
-	open->is_tracked = frame->count != 0;
+	open->state = frame;
+	open->was_tracked = frame->count != 0;
 	frame->writer = (uint16_t)(writer->cpu + 1);
 	writer->count++;
 	return PAGE_TRACK_OPEN;
@@ -275,6 +294,15 @@ static bool find_changes(const uint8_t *before, const uint8_t *after, unsigned *
 	return true;
 }
 
+static void tell(struct page_track *track, uint32_t cpu, gpa_t gpa, const uint8_t *bytes,
+		 unsigned byte_count)
+{
+	for (struct page_track_notifier *n = track->notifiers; n != NULL; n = n->next) {
+		if (n->written != NULL)
+			n->written(n, cpu, gpa, bytes, byte_count);
+	}
+}
+
 static void tell_written(struct page_track *track, struct page_track_writer *writer,
 			 const struct page_track_open_frame *open, bool complete)
 {
@@ -292,17 +320,20 @@ static void tell_written(struct page_track *track, struct page_track_writer *wri
 		first = open->is_store && !is_rest && from > open->offset ? open->offset : from;
 		last = to > first ? to : first;
 	}
-	for (struct page_track_notifier *n = track->notifiers; n != NULL; n = n->next) {
-		if (n->written != NULL)
-			n->written(n, writer->cpu, (gpa_t){ open->frame + first },
-				   writer->after + first, last - first + 1);
-	}
+	tell(track, writer->cpu, (gpa_t){ open->frame + first }, writer->after + first,
+	     last - first + 1);
+}
+
+/* Or it has come to be while it was open: whoever added it may have been told that nothing goes unseen from now on. */
+static bool is_told(const struct page_track_open_frame *open)
+{
+	return open->was_tracked || __atomic_load_n(&open->state->count, __ATOMIC_SEQ_CST) != 0;
 }
 
 void page_track_report(struct page_track *track, struct page_track_writer *writer, bool complete)
 {
 	for (unsigned i = 0; i < writer->count; i++) {
-		if (writer->open[i].is_tracked &&
+		if (is_told(&writer->open[i]) &&
 		    guest_copy_in(writer->after, (gpa_t){ writer->open[i].frame }, PAGE_BYTES))
 			tell_written(track, writer, &writer->open[i], complete);
 	}
@@ -310,23 +341,63 @@ void page_track_report(struct page_track *track, struct page_track_writer *write
 		writer->partial = 0;
 }
 
+static void give_up(struct page_track *track, const struct page_track_writer *writer,
+		    struct tdp_mmu *tdp, gpa_t gpa)
+{
+	struct page_track_region *region = find_region(track, gpa);
+	struct page_track_frame *frame;
+
+	if (region == NULL || frame_in(region, gpa)->writer != writer->cpu + 1)
+		mm_panic("page_track: closing a frame that was not open");
+	frame = frame_in(region, gpa);
+	frame->writer = 0;
+	if (frame->count == 0 && frame->is_closed)
+		open_map(tdp, frame_of(gpa), frame);
+	region->used -= !is_used(frame);
+	drop_if_unused(track, region);
+}
+
 void page_track_close(struct page_track *track, struct page_track_writer *writer,
 		      struct tdp_mmu *tdp)
 {
-	while (writer->count > 0) {
-		gpa_t gpa = { writer->open[--writer->count].frame };
-		struct page_track_region *region = find_region(track, gpa);
-		struct page_track_frame *frame;
+	while (writer->count > 0)
+		give_up(track, writer, tdp, (gpa_t){ writer->open[--writer->count].frame });
+}
 
-		if (region == NULL || frame_in(region, gpa)->writer != writer->cpu + 1)
-			mm_panic("page_track: closing a frame that was not open");
-		frame = frame_in(region, gpa);
-		frame->writer = 0;
-		if (frame->count == 0 && frame->is_closed)
-			open_map(tdp, gpa.v, frame);
-		region->used -= !is_used(frame);
-		drop_if_unused(track, region);
-	}
+/* --- writing by the hypervisor ---------------------------------------------------------------------- */
+
+enum page_track_result page_track_claim(struct page_track *track, struct page_track_writer *writer,
+					gpa_t gpa)
+{
+	struct page_track_region *region = find_region(track, gpa);
+	struct page_track_frame *frame;
+
+	if (region == NULL)
+		return PAGE_TRACK_UNTRACKED;
+	frame = frame_in(region, gpa);
+	if (frame->writer == writer->cpu + 1)
+		return PAGE_TRACK_UNTRACKED;
+	if (frame->writer != 0)
+		return PAGE_TRACK_BUSY;
+	if (frame->count == 0)
+		return PAGE_TRACK_UNTRACKED;
+	frame->writer = (uint16_t)(writer->cpu + 1);
+	writer->has_claim = true;
+	writer->claim = gpa;
+	return PAGE_TRACK_OPEN;
+}
+
+void page_track_tell(struct page_track *track, const struct page_track_writer *writer, gpa_t gpa,
+		     const uint8_t *bytes, unsigned byte_count)
+{
+	tell(track, writer->cpu, gpa, bytes, byte_count);
+}
+
+void page_track_release(struct page_track *track, struct page_track_writer *writer,
+			struct tdp_mmu *tdp)
+{
+	writer->has_claim = false;
+	give_up(track, writer, tdp, writer->claim);
 }
 
 /* --- telling ----------------------------------------------------------------------------------------- */

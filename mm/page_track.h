@@ -22,7 +22,7 @@
 #endif
 
 enum page_track_result {
-	PAGE_TRACK_OPEN, /* claimed: open it in this CPU's view */
+	PAGE_TRACK_OPEN, /* claimed: nobody else writes to it until it is given up */
 	PAGE_TRACK_BUSY, /* another CPU writes to it just now: try again */
 	PAGE_TRACK_FULL, /* this instruction writes to more frames than that: report, then begin again */
 	PAGE_TRACK_UNTRACKED, /* not, or no longer, tracked, or not for a write */
@@ -76,10 +76,11 @@ struct page_track {
 
 struct page_track_open_frame {
 	uint64_t frame;
+	const struct page_track_frame *state; /* stays where it is as long as it has a writer */
 	uint8_t *before;
-	uint16_t offset; /* where the write began */
-	bool is_store;	 /* else the CPU only marks a table entry as accessed, or not even that */
-	bool is_tracked; /* else it is only not open yet */
+	uint16_t offset;  /* where the write began */
+	bool is_store;	  /* else the CPU only marks a table entry as accessed, or not even that */
+	bool was_tracked; /* else it was only not open yet */
 };
 
 /* One CPU's. */
@@ -90,6 +91,8 @@ struct page_track_writer {
 	uint8_t *after;
 	uint64_t
 		partial; /* where a store began that gave up half-way, and has been reported so far; else 0 */
+	bool has_claim; /* to `claim`, for a write of the hypervisor's own */
+	gpa_t claim;
 };
 
 MUST_CHECK bool page_track_init(struct page_track *track, struct pool *from);
@@ -117,7 +120,10 @@ uint64_t page_track_remove_region(struct page_track *track, struct tdp_mmu *tdp,
 uint32_t page_track_count(const struct page_track *track, gpa_t gpa);
 /* Whether writes to the frame are page_track_open()'s. */
 bool page_track_is_closed(const struct page_track *track, gpa_t gpa);
-bool page_track_has_writer(const struct page_track *track, gpa_t gpa);
+/* Whether a CPU is in the middle of a write to one of the frames of a range. */
+bool page_track_has_writer(const struct page_track *track, gpa_t start, uint64_t bytes);
+/* Whether this CPU is, to any frame: from a notifier it is. */
+bool page_track_is_writing(const struct page_track_writer *writer);
 
 /* Without the lock: tell the notifiers. */
 void page_track_added(struct page_track *track, uint32_t cpu, gpa_t gpa);
@@ -135,6 +141,21 @@ void page_track_report(struct page_track *track, struct page_track_writer *write
 /* With the map's lock. Others may write to them again. */
 void page_track_close(struct page_track *track, struct page_track_writer *writer,
 		      struct tdp_mmu *tdp);
+
+/*
+ * A write of the hypervisor's own in the guest's name, within one frame. With the map's lock: PAGE_TRACK_OPEN: claimed;
+ * write without the lock, tell what was written, then release. PAGE_TRACK_BUSY: another CPU has it, try again without
+ * the lock between. PAGE_TRACK_UNTRACKED: nobody is to be told, or the report of this CPU's step is going to tell; write
+ * before the lock is released, since it may come to be tracked then.
+ */
+enum page_track_result page_track_claim(struct page_track *track, struct page_track_writer *writer,
+					gpa_t gpa);
+/* Without the lock: exactly these bytes were written to the claimed frame, and are what is there now. */
+void page_track_tell(struct page_track *track, const struct page_track_writer *writer, gpa_t gpa,
+		     const uint8_t *bytes, unsigned byte_count);
+/* With the map's lock. */
+void page_track_release(struct page_track *track, struct page_track_writer *writer,
+			struct tdp_mmu *tdp);
 
 #else
 
@@ -200,9 +221,16 @@ static inline bool page_track_is_closed(const struct page_track *track, gpa_t gp
 	return false;
 }
 
-static inline bool page_track_has_writer(const struct page_track *track, gpa_t gpa)
+static inline bool page_track_has_writer(const struct page_track *track, gpa_t start,
+					 uint64_t bytes)
 {
-	(void)track, (void)gpa;
+	(void)track, (void)start, (void)bytes;
+	return false;
+}
+
+static inline bool page_track_is_writing(const struct page_track_writer *writer)
+{
+	(void)writer;
 	return false;
 }
 
@@ -238,6 +266,25 @@ static inline void page_track_report(struct page_track *track, struct page_track
 
 static inline void page_track_close(struct page_track *track, struct page_track_writer *writer,
 				    struct tdp_mmu *tdp)
+{
+	(void)track, (void)writer, (void)tdp;
+}
+
+static inline enum page_track_result page_track_claim(struct page_track *track,
+						      struct page_track_writer *writer, gpa_t gpa)
+{
+	(void)track, (void)writer, (void)gpa;
+	return PAGE_TRACK_UNTRACKED;
+}
+
+static inline void page_track_tell(struct page_track *track, const struct page_track_writer *writer,
+				   gpa_t gpa, const uint8_t *bytes, unsigned byte_count)
+{
+	(void)track, (void)writer, (void)gpa, (void)bytes, (void)byte_count;
+}
+
+static inline void page_track_release(struct page_track *track, struct page_track_writer *writer,
+				      struct tdp_mmu *tdp)
 {
 	(void)track, (void)writer, (void)tdp;
 }

@@ -2,11 +2,10 @@
 #include "vmexit/emulate_operand.h"
 
 #include "core/events.h"
-#include "core/lock.h"
 #include "mm/guest_copy.h"
-#include "mm/page_track.h"
 #include "vmexit/decode_operands.h"
 #include "vmexit/emulate_alu.h"
+#include "vmexit/guest_physical.h"
 #include "vmexit/guest_segment.h"
 
 /* --- what ends an emulation ---------------------------------------------------------------- */
@@ -66,19 +65,8 @@ static bool linear_address(struct emulation *em, enum segment_index segment, uin
 	return true;
 }
 
-/* Somebody wants to be told of what is written there, which the CPU's own write is stepped for. */
-static bool is_tracked(struct vcpu *vcpu, gpa_t gpa)
-{
-	bool is_closed;
-
-	lock_acquire(&vcpu->vm->lock);
-	is_closed = page_track_is_closed(&vcpu->vm->track, gpa);
-	lock_release(&vcpu->vm->lock);
-	return is_closed;
-}
-
 /* Each part is on the target or ordinary memory; a third thing is the CPU's affair. */
-static bool place(struct emulation *em, unsigned access, struct emulate_operand *operand)
+static bool place(struct emulation *em, struct emulate_operand *operand)
 {
 	const struct guest_span *span = &operand->span;
 
@@ -87,8 +75,6 @@ static bool place(struct emulation *em, unsigned access, struct emulate_operand 
 		if (operand->on_target[i])
 			em->on_target = true;
 		else if (!guest_copy_is_ram(span->gpa[i], span->bytes[i]))
-			return emulate_native(em);
-		else if ((access & ACCESS_WRITE) != 0 && is_tracked(em->vcpu, span->gpa[i]))
 			return emulate_native(em);
 	}
 	return true;
@@ -105,7 +91,7 @@ bool operand_open(struct emulation *em, enum segment_index segment, uint64_t off
 		return false;
 	if (!guest_translate(em->vcpu, gva, bytes, access, &out->span, &fault))
 		return raise_guest_fault(em, segment, &fault);
-	return place(em, access, out);
+	return place(em, out);
 }
 
 bool operand_read(struct emulation *em, const struct emulate_operand *operand, void *to)
@@ -134,8 +120,8 @@ void operand_write(struct emulation *em, const struct emulate_operand *operand, 
 		if (operand->on_target[i])
 			em->target->write(em->target->context, span->gpa[i], bytes, span->bytes[i]);
 		else
-			(void)!guest_copy_out(span->gpa[i], bytes,
-					      span->bytes[i]); /* place() has asked */
+			(void)!guest_physical_write(em->vcpu, span->gpa[i], bytes,
+						    span->bytes[i]); /* place() has asked */
 		bytes += span->bytes[i];
 	}
 }

@@ -6,6 +6,7 @@
 #include "core/caps.h"
 #include "mm/gva_fetch.h"
 #include "mm/guest_copy.h"
+#include "vmexit/guest_physical.h"
 
 #define MSR_PKRS 0x6e1u
 
@@ -67,15 +68,15 @@ static uint64_t wrap(const struct paging_role *role, uint64_t address)
 	return (role->efer & EFER_LMA) != 0 ? address : (uint32_t)address;
 }
 
-static bool translate(const struct paging_role *role, uint64_t address, unsigned access, gpa_t *gpa,
-		      struct guest_fault *fault)
+static bool translate(const struct paging_role *role, const struct gva_reader *reader,
+		      uint64_t address, unsigned access, gpa_t *gpa, struct guest_fault *fault)
 {
 	unsigned bits = (role->cr4 & CR4_LA57) != 0 ? 57 : 48;
 	struct gva_result result;
 
 	if (!is_canonical(address, bits))
 		return fail(fault, GUEST_FAULT_NOT_CANONICAL, address, 0);
-	if (!gva_walk(role, &guest_copy_reader, (gva_t){ address }, access, &result))
+	if (!gva_walk(role, reader, (gva_t){ address }, access, &result))
 		return fail(fault, result.no_memory ? GUEST_FAULT_NOT_MEMORY : GUEST_FAULT_PAGE,
 			    address, result.error_code);
 	*gpa = result.gpa;
@@ -85,6 +86,7 @@ static bool translate(const struct paging_role *role, uint64_t address, unsigned
 bool guest_translate(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned access,
 		     struct guest_span *span, struct guest_fault *fault)
 {
+	const struct gva_reader reader = guest_physical_reader(vcpu);
 	struct paging_role role;
 	uint64_t address;
 	unsigned i;
@@ -99,7 +101,7 @@ bool guest_translate(struct vcpu *vcpu, gva_t gva, unsigned bytes, unsigned acce
 		span->bytes[0] = bytes;
 	span->bytes[1] = bytes - span->bytes[0];
 	for (i = 0; i < 2 && span->bytes[i] != 0; i++) {
-		if (!translate(&role, address, access, &span->gpa[i], fault))
+		if (!translate(&role, &reader, address, access, &span->gpa[i], fault))
 			return false;
 		address = wrap(&role, address + span->bytes[i]);
 	}
@@ -140,9 +142,10 @@ bool guest_write(struct vcpu *vcpu, gva_t gva, const void *from, unsigned bytes,
 
 	if (!translate_ram(vcpu, gva, bytes, access | ACCESS_WRITE, &span, fault))
 		return false;
-	if (guest_copy_out(span.gpa[0], from, span.bytes[0]) &&
+	if (guest_physical_write(vcpu, span.gpa[0], from, span.bytes[0]) &&
 	    (span.bytes[1] == 0 ||
-	     guest_copy_out(span.gpa[1], (const uint8_t *)from + span.bytes[0], span.bytes[1])))
+	     guest_physical_write(vcpu, span.gpa[1], (const uint8_t *)from + span.bytes[0],
+				  span.bytes[1])))
 		return true;
 	return fail(fault, GUEST_FAULT_NOT_MEMORY, gva.v, 0);
 }
@@ -168,7 +171,7 @@ static uint64_t instruction_address(struct vcpu *vcpu, bool is_64bit)
 }
 
 /*
- * The CPU has just fetched these bytes: it has set the accessed bits and found the rights right.
+ * The CPU has just fetched these bytes: it has set the accessed bits and found the rights right. Nothing is marked here.
  * Another CPU may have changed tables or code since, but then nothing can be fetched, or the
  * decoder finds no instruction of the expected kind.
  */

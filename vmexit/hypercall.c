@@ -4,6 +4,7 @@
 #include "core/caps.h"
 #include "core/log.h"
 #include "vmexit/emulate_call.h"
+#include "vmexit/step.h"
 #include "vmexit/sync_call.h"
 #include "vmexit/test_call.h"
 #include "vmexit/track_call.h"
@@ -46,6 +47,7 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 	uint64_t result;
 	bool known = false;
 
+	step_drop_frames(vcpu);
 	switch (regs_fixed_read(&vcpu->regs, REG_RAX)) {
 	case HYPERCALL_PRESENCE:
 		known = presence(vcpu, &result);

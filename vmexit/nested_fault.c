@@ -99,7 +99,7 @@ static enum exit_verdict touch(struct vcpu *vcpu, const struct exit_info *exit)
 		     emulate_call_is_page(gpa);
 	lock_release(&vm->lock);
 	if (is_allowed) {
-		step_map_changed(vcpu);
+		step_drop_frames(vcpu);
 		tdp_flush_own(vcpu);
 		return VERDICT_RESUME;
 	}

@@ -36,7 +36,7 @@ static void act(struct vcpu *vcpu)
 	if ((reasons & KICK_STOP) != 0)
 		hv_stop_cpu();
 	if ((reasons & KICK_TLB_FLUSH) != 0) {
-		step_map_changed(vcpu);
+		step_drop_frames(vcpu);
 		tdp_flush_own(vcpu);
 	}
 	if ((reasons & KICK_ACTIVITY) != 0)

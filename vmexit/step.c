@@ -7,6 +7,7 @@
 #include "core/vendor.h"
 #include "mm/layout.h"
 #include "vmexit/apic_access.h"
+#include "vmexit/track.h"
 
 #define APIC_REG_STRIDE 16u
 #define APIC_REG_COUNT	(PAGE_BYTES / APIC_REG_STRIDE)
@@ -135,16 +136,10 @@ void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 	vendor->set_single_step(vcpu, true);
 }
 
-/* Report before the frames are given up: nobody else has written to them since. */
 static void close_frames(struct vcpu *vcpu, bool complete)
 {
-	struct vm *vm = vcpu->vm;
-
-	page_track_report(&vm->track, &vcpu->track_writer, complete);
-	lock_acquire(&vm->lock);
-	page_track_close(&vm->track, &vcpu->track_writer, &vm->tdp);
-	lock_release(&vm->lock);
-	vendor->set_tdp_root(vcpu, ptr_to_hpa(vm->tdp.table.root));
+	track_close(vcpu, complete);
+	vendor->set_tdp_root(vcpu, ptr_to_hpa(vcpu->vm->tdp.table.root));
 }
 
 static void end(struct vcpu *vcpu, bool complete)
@@ -173,7 +168,7 @@ void step_cancel(struct vcpu *vcpu)
 		nmi_blocked_write(vcpu, true); /* until the next IRET */
 }
 
-void step_map_changed(struct vcpu *vcpu)
+void step_drop_frames(struct vcpu *vcpu)
 {
 	if (has_frame(vcpu))
 		step_cancel(vcpu);

@@ -29,8 +29,11 @@ void step_abandon(struct vcpu *vcpu);
 /* The instruction has not been executed, and something else comes first; what the step was for has not happened. */
 void step_cancel(struct vcpu *vcpu);
 
-/* The guest-physical map has changed: this CPU's view of it is old, and the instruction has to begin again. */
-void step_map_changed(struct vcpu *vcpu);
+/*
+ * A step with frames open, if there is one, is given up; the instruction may begin again. The guest-physical map has changed,
+ * so that this CPU's view of it is old; or the instruction has exited, and what it does is done for it here.
+ */
+void step_drop_frames(struct vcpu *vcpu);
 
 /* VT-x: an interrupt is pending; give the step up, the guest will come again. */
 enum exit_verdict step_interrupted_exit(struct vcpu *vcpu);

@@ -11,6 +11,7 @@
 #include "core/string.h"
 #include "core/vendor.h"
 #include "vmexit/guest_memory.h"
+#include "vmexit/step.h"
 
 /* --- task state segments ------------------------------------------------------------------- */
 
@@ -654,6 +655,7 @@ enum exit_verdict task_switch_exit(struct vcpu *vcpu, const struct exit_info *ex
 		.external = external_bit(vcpu, exit),
 	};
 
+	step_drop_frames(vcpu);
 	if (!prepare(&ts))
 		return VERDICT_RESUME;
 	commit_memory(&ts);

@@ -7,6 +7,7 @@
 #include "core/vcpu.h"
 #include "mm/guest_copy.h"
 #include "mm/gva_walk.h"
+#include "vmexit/guest_physical.h"
 
 #define ACCESS_KNOWN (ACCESS_WRITE | ACCESS_USER | ACCESS_FETCH | ACCESS_IMPLICIT | ACCESS_PEEK)
 #define FLAGS_KNOWN  (TEST_CALL_AC | TEST_CALL_MARK | TEST_CALL_PDPTES_IN_MEMORY)
@@ -46,16 +47,6 @@ static struct paging_role role_of(const struct test_call_walk *walk)
 	return role;
 }
 
-static bool exchange_nothing(void *context, gpa_t gpa, unsigned bytes, uint64_t old, uint64_t new,
-			     bool *same)
-{
-	(void)context;
-	(void)old;
-	(void)new;
-	*same = true;
-	return guest_copy_is_ram(gpa, bytes);
-}
-
 /* Marking: as the hypervisor itself walks, with the format that the last walk on this CPU has left. */
 static void translate(struct vcpu *vcpu, struct test_call_walk *walk)
 {
@@ -66,8 +57,8 @@ static void translate(struct vcpu *vcpu, struct test_call_walk *walk)
 	if ((walk->flags & TEST_CALL_MARK) != 0) {
 		page_role_update(&vcpu->gva_format, &role);
 		role.format = &vcpu->gva_format;
+		reader = guest_physical_reader(vcpu);
 	} else {
-		reader.exchange = exchange_nothing;
 		reader.window = NULL;
 	}
 	if (gva_walk(&role, &reader, (gva_t){ walk->gva }, walk->access, &result))
@@ -93,6 +84,7 @@ bool test_call_walk(struct vcpu *vcpu, uint64_t *result)
 	if (!is_possible(&walk))
 		return true;
 	translate(vcpu, &walk);
-	*result = guest_copy_out(block, &walk, sizeof(walk)) ? TEST_CALL_DONE : TEST_CALL_NO_BLOCK;
+	*result = guest_physical_write(vcpu, block, &walk, sizeof(walk)) ? TEST_CALL_DONE
+									 : TEST_CALL_NO_BLOCK;
 	return true;
 }

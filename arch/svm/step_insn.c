@@ -21,6 +21,8 @@
 #include "arch/x86/msr.h"
 #include "mm/guest_copy.h"
 #include "vmexit/guest_memory.h"
+#include "vmexit/guest_physical.h"
+#include "vmexit/nmi.h"
 #include "vmexit/step.h"
 
 #define REG_R11 (REG_R8 + 3)
@@ -143,7 +145,10 @@ void svm_step_insn_begin(struct vcpu *vcpu)
 
 /* --- after --- */
 
-/* TF is in the second byte of what was pushed, whatever its size. The stack's frames are still open. */
+/*
+ * TF is in the second byte of what was pushed, whatever its size. The stack's frames are still open, if they are tracked.
+ * The map's lock may be held by who waits for this CPU to be out of the guest.
+ */
 static void clear_pushed_tf(struct vcpu *vcpu)
 {
 	const struct segment *ss = segment_read(vcpu, SEGMENT_SS);
@@ -152,6 +157,7 @@ static void clear_pushed_tf(struct vcpu *vcpu)
 	struct guest_fault fault;
 	uint8_t flags;
 
+	nmi_after_exit(vcpu);
 	if (!mode_is_64bit(vcpu)) {
 		address &= (ss->rights & SEGMENT_DB) != 0 ? UINT32_MAX : UINT16_MAX;
 		address = (uint32_t)(ss->base + address);
@@ -161,7 +167,7 @@ static void clear_pushed_tf(struct vcpu *vcpu)
 	    !guest_copy_in(&flags, span.gpa[0], sizeof(flags)))
 		return;
 	flags = (uint8_t)(flags & ~(RFLAGS_TF >> 8));
-	(void)!guest_copy_out(span.gpa[0], &flags, sizeof(flags));
+	(void)!guest_physical_write(vcpu, span.gpa[0], &flags, sizeof(flags));
 }
 
 /* TF as it would be had nobody stepped. */

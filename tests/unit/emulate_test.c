@@ -2,12 +2,15 @@
 // sources: vmexit/emulate_string.c vmexit/guest_segment.c vmexit/guest_memory.c vmexit/decode.c vmexit/decode_system.c
 // sources: arch/x86/debug.c core/regs.c core/events.c arch/x86/segment.c
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c mm/guest_copy.c mm/layout.c
+// sources: vmexit/guest_physical.c vmexit/track.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c mm/page_table.c
+// sources: mm/memtype.c mm/pool.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The emulator in one MiB of guest memory, of which one frame is a trapped one that keeps a list of what it is asked. The
  * values that instructions compute are compared with CPUs elsewhere; here it is what surrounds them.
  */
-#include "tests/unit/guest_test.h"
+#include "tests/unit/track_test.h"
+
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 
@@ -78,17 +81,6 @@ static const struct emulate_target target = {
 	.port_write = frame_port_write,
 };
 
-/* --- write tracking ------------------------------------------------------------------------- */
-
-static struct vm vm;
-static uint64_t tracked_frame;
-
-bool page_track_is_closed(const struct page_track *track, gpa_t gpa)
-{
-	assert_ptr_equal(track, &vm.track);
-	return tracked_frame != 0 && (gpa.v & ~(PAGE_BYTES - 1)) == tracked_frame;
-}
-
 /* --- the CPU -------------------------------------------------------------------------------- */
 
 static uint64_t debugctl;
@@ -110,8 +102,6 @@ static int set_up(void **state)
 	(void)state;
 	vendor = &ops;
 	memset(&vcpu, 0, sizeof(vcpu));
-	vcpu.vm = &vm;
-	tracked_frame = 0;
 	memset(memory, 0, MEMORY_BYTES);
 	memset(frame, 0, sizeof(frame));
 	reads = writes = port_reads = port_writes = 0;
@@ -128,6 +118,7 @@ static int set_up(void **state)
 		regs->segments[i] = flat(0x10, 0xc093);
 	regs->segments[SEGMENT_CS] = flat(0x08, 0xc09b);
 	hv_caps.maxphyaddr = 40;
+	track_set_up();
 	return 0;
 }
 
@@ -650,23 +641,50 @@ static void what_is_left_to_the_cpu(void **state)
 	assert_int_equal(writes, 1);
 }
 
-/* A write that somebody wants to see is the CPU's, which is stepped then; reading is nobody's affair. */
+/* The operand beside the frame is written as by the CPU: whoever tracks it is told exactly. */
 static void writes_to_tracked_frames(void **state)
 {
 	(void)state;
 	use_64bit();
-	tracked_frame = OTHER;
+	store(TARGET, 4, 0);
+	memcpy(frame, "\1\2\3\4\5\6\7\10", 8);
+	track_frames(OTHER, 1);
+	track_frames(EDGE, 1);
 	*gpr(REG_RSI) = TARGET;
-	*gpr(REG_RDI) = OTHER;
-	NATIVE("\xa5"); /* movsd */
+	*gpr(REG_RDI) = OTHER + 6;
+	DONE("\xa5"); /* movsd */
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told_writes[0].gpa, OTHER + 6);
+	assert_int_equal(told_writes[0].count, 4);
+	assert_int_equal(load(OTHER + 6, 4), 0x04030201);
+	/* read only */
 	*gpr(REG_RSI) = OTHER;
 	*gpr(REG_RDI) = TARGET;
 	DONE("\xa5");
-	tracked_frame = TARGET + PAGE_BYTES;
+	assert_int_equal(told_count, 1);
+	/* over the edge of the frame */
 	*gpr(REG_RBX) = EDGE - 2;
-	NATIVE("\x89\x03");
-	DONE("\x8b\x03");
-	assert_int_equal(writes, 1);
+	*gpr(REG_RAX) = 0x44332211;
+	DONE("\x89\x03");
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told_writes[1].gpa, EDGE);
+	assert_int_equal(told_writes[1].count, 2);
+	assert_int_equal(load(EDGE, 2), 0x4433);
+	/* a stack, each iteration of a string, and the marks of the page tables */
+	*gpr(REG_RBX) = TARGET;
+	*gpr(REG_RSP) = OTHER + 0x100;
+	DONE("\xff\x33"); /* push qword [rbx] */
+	assert_int_equal(told_count, 3);
+	assert_int_equal(told_writes[2].gpa, OTHER + 0xf8);
+	assert_int_equal(told_writes[2].count, 8);
+	*gpr(REG_RCX) = 3;
+	*gpr(REG_RSI) = TARGET;
+	*gpr(REG_RDI) = OTHER;
+	DONE("\xf3\xa4");
+	assert_int_equal(told_count, 6);
+	assert_int_equal(told_bytes, 4 + 2 + 8 + 3);
+	expect_told_is_memory(OTHER, 1);
+	expect_told_is_memory(EDGE, 1);
 }
 
 /* --- anything ------------------------------------------------------------------------------- */

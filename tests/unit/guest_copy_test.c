@@ -136,17 +136,23 @@ static void entries_are_read_and_exchanged(void **state)
 	assert_int_equal(value, UINT64_C(0x1122334455667788));
 	assert_true(r->read(r->context, (gpa_t){ 0x1008 }, 4, &value));
 	assert_int_equal(value, 0x55667788);
-	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 4, 0x55667788, 0xaabbccdd, &same));
+	assert_true(guest_copy_exchange((gpa_t){ 0x1008 }, 4, 0x55667788, 0xaabbccdd, &same));
 	assert_true(same);
-	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 8, 0, 1, &same));
+	assert_true(guest_copy_exchange((gpa_t){ 0x1008 }, 8, 0, 1, &same));
 	assert_false(same);
-	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 8, UINT64_C(0x11223344aabbccdd), 5,
-				&same));
+	assert_true(
+		guest_copy_exchange((gpa_t){ 0x1008 }, 8, UINT64_C(0x11223344aabbccdd), 5, &same));
 	assert_true(same);
 	assert_true(r->read(r->context, (gpa_t){ 0x1008 }, 8, &value));
 	assert_int_equal(value, 5);
 	assert_false(r->read(r->context, (gpa_t){ 0x2000 }, 8, &value));
 	assert_false(r->read(r->context, (gpa_t){ 0x1ffc }, 8, &value));
+	assert_false(guest_copy_exchange((gpa_t){ 0x2000 }, 8, 0, 1, &same));
+	/* the reader's own leaves the entry as it is */
+	assert_true(r->exchange(r->context, (gpa_t){ 0x1008 }, 8, 5, 6, &same));
+	assert_true(same);
+	assert_true(r->read(r->context, (gpa_t){ 0x1008 }, 8, &value));
+	assert_int_equal(value, 5);
 	assert_false(r->exchange(r->context, (gpa_t){ 0x2000 }, 8, 0, 1, &same));
 }
 
@@ -166,8 +172,8 @@ static void a_walk_through_the_window(void **state)
 		memcpy(guest + 0x1000 * (i + 1), &entries[i], 8);
 	assert_true(gva_walk(&role, &guest_copy_reader, (gva_t){ 0x345 }, ACCESS_WRITE, &result));
 	assert_int_equal(result.gpa.v, 0x5345);
-	assert_int_equal(guest[0x4000], 0x63);
-	assert_int_equal(guest[0x1000], 0x23);
+	assert_int_equal(guest[0x4000], 0x03); /* marks nothing */
+	assert_int_equal(guest[0x1000], 0x03);
 	role.cr3 = 0x200000; /* tables in the hypervisor's memory */
 	assert_false(gva_walk(&role, &guest_copy_reader, (gva_t){ 0x345 }, 0, &result));
 	assert_true(result.no_memory);

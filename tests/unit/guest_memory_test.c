@@ -1,9 +1,11 @@
 // sources: vmexit/guest_memory.c vmexit/decode.c vmexit/decode_system.c core/regs.c core/events.c
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c
 // sources: mm/guest_copy.c mm/layout.c
+// sources: vmexit/guest_physical.c vmexit/track.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c mm/page_table.c
+// sources: mm/memtype.c mm/pool.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Accesses to guest memory and fetches of instructions as the guest itself would do them. */
-#include "tests/unit/guest_test.h"
+#include "tests/unit/track_test.h"
 #include "vmexit/guest_memory.h"
 
 static int set_up(void **state)
@@ -21,6 +23,7 @@ static int set_up(void **state)
 		regs->segments[i] = flat(0x10, 0xc093);
 	regs->segments[SEGMENT_CS] = flat(0x08, 0xc09b);
 	hv_caps.maxphyaddr = 40;
+	track_set_up();
 	return 0;
 }
 
@@ -134,6 +137,34 @@ static void fetch_leaves_cr2_as_it_was(void **state)
 	assert_int_equal(vcpu.regs.dirty, REG_BIT(REG_CR2));
 }
 
+/* The CPU has fetched, and the guest may have cleared what that marked: not our affair, nor a write in its name. */
+static void fetch_marks_nothing(void **state)
+{
+	uint8_t buffer[INSN_MAX_BYTES];
+	struct guest_fault fault;
+	uint32_t value = 5;
+
+	(void)state;
+	page_long();
+	vcpu.regs.rip = 0x200000;
+	vcpu.regs.segments[SEGMENT_SS].rights |= SEGMENT_DPL;
+	track_frames(PAGE_DIRECTORY, 3);
+	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
+	assert_int_equal(load(OTHER_DIRECTORY + 8, 4), 0x87);
+	assert_int_equal(told_count, 0);
+	/* data is marked, entry by entry, and that is told */
+	assert_true(guest_read(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
+	assert_int_equal(told_count, 3);
+	assert_int_equal(told_writes[2].gpa, OTHER_DIRECTORY + 8);
+	assert_int_equal(told_writes[2].count, 8);
+	assert_true(guest_write(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
+	assert_int_equal(told_count, 4);
+	assert_int_equal(load(OTHER_DIRECTORY + 8, 4), 0xe7);
+	assert_true(guest_write(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
+	assert_int_equal(told_count, 4);
+	expect_told_is_memory(PAGE_DIRECTORY, 3);
+}
+
 static void fetch_has_the_rights_of_the_task(void **state)
 {
 	uint8_t buffer[INSN_MAX_BYTES];
@@ -206,7 +237,8 @@ int main(void)
 		TEST(fetch_stops_at_the_page), TEST(fetch_adds_the_base),
 		TEST(access_as_the_guest),     TEST(fetch_leaves_cr2_as_it_was),
 		TEST(access_as_the_guest),     TEST(fetch_has_the_rights_of_the_task),
-		TEST(write_all_or_nothing),    TEST(operand_addresses),
+		TEST(fetch_marks_nothing),     TEST(write_all_or_nothing),
+		TEST(operand_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, make_memory, free_memory);

@@ -369,7 +369,7 @@ static void frames_of_one_instruction(void **state)
 	assert_int_equal(page_track_open(&f.track, &f.writers[1],
 					 (gpa_t){ RAM_BASE + 5 * PAGE_BYTES }, true),
 			 PAGE_TRACK_OPEN);
-	assert_true(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }));
+	assert_true(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }, 1));
 	/* removed meanwhile: what was begun is still told, and the frame lives until then */
 	assert_true(take(RAM_BASE));
 	assert_int_equal(rights_at(RAM_BASE), RIGHT_ALL & ~RIGHT_WRITE);
@@ -380,12 +380,83 @@ static void frames_of_one_instruction(void **state)
 	page_track_report(&f.track, writer, true);
 	assert_int_equal(f.writes, PAGE_TRACK_FRAMES);
 	page_track_close(&f.track, writer, &f.tdp);
-	assert_false(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }));
+	assert_false(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }, 1));
 	assert_int_equal(rights_at(RAM_BASE), RIGHT_ALL);
 	page_track_close(&f.track, &f.writers[1], &f.tdp);
 	page_track_close(&f.track, writer, &f.tdp); /* nothing open: nothing happens */
 	page_track_remove_region(&f.track, &f.tdp, (gpa_t){ RAM_BASE }, RAM_BYTES);
 	assert_int_equal(f.track.region_count, 0);
+}
+
+/* Open while it was not tracked, and added again before it is written to: whoever added it is told. */
+static void added_to_while_open(void **state)
+{
+	struct page_track_writer *writer = &f.writers[0];
+	void *page;
+
+	(void)state;
+	setup(200);
+	for (uint64_t i = 0; i < 512; i++)
+		assert_true(add(RAM_BASE + i * PAGE_BYTES));
+	tdp_mmu_flushed(&f.tdp);
+	page = NULL;
+	while (f.pool.free_pages > 0)
+		page = pool_alloc(&f.pool);
+	assert_true(take(RAM_BASE)); /* stays closed: no page to split the leaf */
+	assert_int_equal(page_track_open(&f.track, writer, (gpa_t){ RAM_BASE }, true),
+			 PAGE_TRACK_OPEN);
+	ram[8] = 1; /* nobody asked for this one */
+	pool_free(&f.pool, page);
+	assert_true(add(RAM_BASE));
+	ram[9] = 2;
+	page_track_report(&f.track, writer, true);
+	page_track_close(&f.track, writer, &f.tdp);
+	assert_int_equal(f.writes, 1);
+	assert_int_equal(copy[9], 2);
+	assert_true(page_track_is_closed(&f.track, (gpa_t){ RAM_BASE }));
+}
+
+/* The hypervisor's own writes take turns with the CPUs' steps, and open what was removed meanwhile. */
+static void claims(void **state)
+{
+	struct page_track_writer *self = &f.writers[0], *other = &f.writers[1];
+	gpa_t gpa = { RAM_BASE + 0x1008 };
+
+	(void)state;
+	setup(200);
+	assert_int_equal(page_track_claim(&f.track, self, gpa), PAGE_TRACK_UNTRACKED);
+	assert_true(add(gpa.v));
+	assert_int_equal(page_track_claim(&f.track, self, (gpa_t){ RAM_BASE }),
+			 PAGE_TRACK_UNTRACKED);
+	assert_false(page_track_is_writing(self));
+	assert_int_equal(page_track_claim(&f.track, self, gpa), PAGE_TRACK_OPEN);
+	assert_true(page_track_is_writing(self));
+	assert_true(page_track_has_writer(&f.track, (gpa_t){ 0 }, UINT64_C(1) << 40));
+	assert_true(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE + 0x1fff }, 1));
+	assert_false(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }, PAGE_BYTES));
+	assert_false(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE + 0x2000 }, PAGE_BYTES));
+	assert_false(page_track_has_writer(&f.track, (gpa_t){ 0 }, 0));
+	assert_int_equal(page_track_claim(&f.track, other, gpa), PAGE_TRACK_BUSY);
+	assert_int_equal(page_track_open(&f.track, other, gpa, true), PAGE_TRACK_BUSY);
+	ram[0x1008] = 7;
+	page_track_tell(&f.track, self, gpa, ram + 0x1008, 1);
+	assert_int_equal(f.writes, 1);
+	assert_int_equal(f.last.v, gpa.v);
+	/* removed meanwhile: it opens with the claim's end */
+	assert_true(take(gpa.v));
+	assert_int_equal(rights_at(gpa.v), RIGHT_ALL & ~RIGHT_WRITE);
+	page_track_release(&f.track, self, &f.tdp);
+	assert_int_equal(rights_at(gpa.v), RIGHT_ALL);
+	assert_int_equal(f.track.region_count, 0);
+	/* open for a step: the other one's is waited for, one's own is not claimed again */
+	assert_true(add(gpa.v));
+	assert_int_equal(page_track_open(&f.track, other, gpa, true), PAGE_TRACK_OPEN);
+	assert_int_equal(page_track_claim(&f.track, self, gpa), PAGE_TRACK_BUSY);
+	assert_int_equal(page_track_claim(&f.track, other, gpa), PAGE_TRACK_UNTRACKED);
+	assert_true(page_track_is_writing(other));
+	page_track_close(&f.track, other, &f.tdp);
+	assert_false(page_track_is_writing(other));
+	expect_assert_failure(page_track_release(&f.track, self, &f.tdp));
 }
 
 /* --- many CPUs --- */
@@ -469,6 +540,8 @@ int main(void)
 		cmocka_unit_test(notifiers_are_told),
 		cmocka_unit_test(the_range_of_a_write),
 		cmocka_unit_test(frames_of_one_instruction),
+		cmocka_unit_test(added_to_while_open),
+		cmocka_unit_test(claims),
 		cmocka_unit_test(random_writers),
 	};
 	int failures = cmocka_run_group_tests(tests, NULL, NULL);

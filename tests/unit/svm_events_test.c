@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c arch/svm/step_insn.c core/events.c
-// sources: core/regs.c core/pdptr.c arch/x86/cr_rules.c
+// sources: core/regs.c core/pdptr.c arch/x86/cr_rules.c mm/flush_model.c
 /*
  * EXITINTINFO and EVENTINJ, with what some machines get wrong, and single steps: what the guest finds in its registers
  * and on its stack. The VMCB is real memory, VMRUN is what each test says that the guest does.
@@ -20,13 +20,16 @@
 #include "core/panic.h"
 #include "core/vendor.h"
 #include "mm/guest_copy.h"
+#include "mm/layout.h"
 #include "vmexit/guest_memory.h"
+#include "vmexit/guest_physical.h"
 #include "vmexit/step.h"
 
 struct hv_caps hv_caps;
 static struct vmcb vmcb;
 static struct svm_vcpu svm;
 static struct vcpu vcpu;
+static struct vm vm;
 static unsigned kicks;
 static uint8_t opcode; /* of the guest's next instruction */
 static enum insn_map map;
@@ -75,11 +78,19 @@ bool guest_copy_in(void *to, gpa_t from, uint64_t bytes)
 	return bytes == sizeof(pushed);
 }
 
-bool guest_copy_out(gpa_t to, const void *from, uint64_t bytes)
+/* It takes the map's lock, whose holder may be waiting until this CPU is out of the guest. */
+bool guest_physical_write(struct vcpu *v, gpa_t to, const void *from, unsigned bytes)
 {
 	(void)to;
+	assert_int_equal(atomic_load(&v->in_guest), 0);
 	memcpy(&pushed, from, bytes);
 	return bytes == sizeof(pushed);
+}
+
+void mm_panic(const char *what)
+{
+	fail_msg("mm_panic: %s", what);
+	__builtin_unreachable();
 }
 
 bool guest_translate(struct vcpu *v, gva_t gva, unsigned bytes, unsigned access,
@@ -148,6 +159,8 @@ static int clear(void **state)
 	(void)state;
 	memset(&vmcb, 0, sizeof(vmcb));
 	memset(&vcpu, 0, sizeof(vcpu));
+	vcpu.vm = &vm;
+	vcpu.in_guest = 1;
 	svm = (struct svm_vcpu){ .vmcb = &vmcb };
 	vcpu.backend = &svm;
 	vcpu.regs.cr0_guest_owned = vcpu.regs.cr4_guest_owned = UINT64_MAX;

@@ -1,13 +1,16 @@
 // sources: vmexit/task_switch.c vmexit/guest_memory.c vmexit/decode.c vmexit/decode_system.c
 // sources: core/pdptr.c arch/x86/cr_rules.c core/regs.c core/events.c arch/x86/segment.c
 // sources: mm/gva_walk.c mm/table_walk.c mm/page_role.c mm/page_format.c mm/gva_fetch.c mm/guest_copy.c mm/layout.c
+// sources: vmexit/guest_physical.c vmexit/track.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c mm/page_table.c
+// sources: mm/memtype.c mm/pool.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task switches in one MiB of guest memory, with the real walker, register cache and event queue;
  * only the vendor is a fake. TSS A is the running task, B another 32-bit one, C and D are 16-bit
  * ones.
  */
-#include "tests/unit/guest_test.h"
+#include "tests/unit/track_test.h"
+
 #include "vmexit/task_switch.h"
 
 #define GDT	      0x1000u
@@ -124,6 +127,14 @@ static void fill_tss16(uint32_t tss)
 
 /* --- the running task ---------------------------------------------------------------------- */
 
+static unsigned dropped_steps;
+
+void step_drop_frames(struct vcpu *which)
+{
+	assert_ptr_equal(which, &vcpu);
+	dropped_steps++;
+}
+
 static int set_up(void **state)
 {
 	struct regs *regs = &vcpu.regs;
@@ -137,6 +148,7 @@ static int set_up(void **state)
 	fill_tss16(TSS_C);
 	fill_tss16(TSS_D);
 	flushes = 0;
+	track_set_up();
 	regs->available = ~UINT64_C(0);
 	for (unsigned i = 0; i < 8; i++)
 		regs->gpr[i] = 0xa0000000 + i;
@@ -937,6 +949,40 @@ static void any_tables_leave_a_valid_state(void **state)
 	assert_in_range(clean, 3000, 27000);
 }
 
+/*
+ * All that a switch writes in the guest's name, and each of it once: the old state, the link, the busy flag, accessed
+ * flags, the error code, and what the page tables are marked with on the way.
+ */
+static void what_is_written_is_told(void **state)
+{
+	const uint16_t through[] = { SEL_B, SEL_C };
+	struct exit_info exit;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(through); i++) {
+		set_up(state);
+		set_gdt(DATA0, 0, 0xfffff, 0xc092); /* not accessed */
+		page_32bit();
+		dropped_steps = 0;
+		track_frames(0, MEMORY_BYTES / PAGE_BYTES);
+		exit = through_gate(through[i], EVENT_EXCEPTION, VECTOR_GP, true);
+		assert_int_equal(task_switch_exit(&vcpu, &exit), VERDICT_RESUME);
+		assert_false(vcpu.events.pending.valid);
+		assert_int_equal(dropped_steps, 1);
+		expect_told_is_memory(0, MEMORY_BYTES / PAGE_BYTES);
+		for (unsigned k = 0; k < told_count; k++) {
+			for (unsigned n = 0; n < k; n++)
+				assert_false(told_writes[n].gpa < PAGE_DIRECTORY &&
+					     told_writes[n].gpa + told_writes[n].count >
+						     told_writes[k].gpa &&
+					     told_writes[n].gpa <
+						     told_writes[k].gpa + told_writes[k].count);
+		}
+		/* state (0x20 to 0x60), link, busy, one accessed flag, the error code */
+		assert_int_equal(told_writes[told_count - 1].count, i == 0 ? 4 : 2);
+		assert_int_equal(told_writes[told_count - 1].gpa, STACK - (i == 0 ? 4 : 2));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -976,6 +1022,7 @@ int main(void)
 		TEST(tss_across_two_pages),
 		TEST(pdptrs_are_loaded),
 		TEST(reserved_bits_in_pdptrs),
+		TEST(what_is_written_is_told),
 		TEST(any_tables_leave_a_valid_state),
 	};
 

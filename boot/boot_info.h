@@ -24,7 +24,7 @@
 
 /* The memory that the core needs: fixed part and part for each CPU (see core/start.c, which checks it). */
 #define CORE_MEMORY_BASE     0x300000ull
-#define CORE_MEMORY_PER_CPU  0x20000ull
+#define CORE_MEMORY_PER_CPU  0x3c000ull
 
 /*
  * A hypercall (RAX, CPL 0) for the loader once it is a guest: what the log still holds goes out before this returns, so

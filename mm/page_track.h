@@ -22,9 +22,9 @@
 #endif
 
 enum page_track_result {
-	PAGE_TRACK_OPEN, /* claimed: nobody else writes to it until it is given up */
-	PAGE_TRACK_BUSY, /* another CPU writes to it just now: try again */
-	PAGE_TRACK_FULL, /* this instruction writes to more frames than that: report, then begin again */
+	PAGE_TRACK_OPEN,      /* claimed: nobody else writes to it until it is given up */
+	PAGE_TRACK_BUSY,      /* another CPU writes to it just now: try again */
+	PAGE_TRACK_FULL,      /* this instruction writes to more frames than that */
 	PAGE_TRACK_UNTRACKED, /* not, or no longer, tracked, or not for a write */
 };
 
@@ -32,9 +32,12 @@ enum page_track_result {
 
 #define PAGE_TRACK_REGIONS   32u    /* of 2 MiB each: pages of the pool */
 #define PAGE_TRACK_COUNT_MAX 65535u /* a frame may be added so many times */
-#define PAGE_TRACK_FRAMES \
-	4u /* that one instruction may have open; more than contiguous memory ever is */
-#define PAGE_TRACK_PAGES (PAGE_TRACK_FRAMES + 1) /* that each CPU takes from the core's pool */
+/*
+ * That one instruction may have open. On some CPUs each table that it walks through is one of them: for its code, two
+ * operands in memory and a stack, each in a part of the address space of its own.
+ */
+#define PAGE_TRACK_FRAMES    16u
+#define PAGE_TRACK_PAGES     (PAGE_TRACK_FRAMES + 1) /* that each CPU takes from the core's pool */
 
 /*
  * Called without the map's lock. Each pointer may be NULL. `written` is called by the CPU that wrote, after the write

@@ -81,6 +81,7 @@ static void start_anew(struct tdp_view *view, const struct tdp_mmu *tdp)
 {
 	__builtin_memcpy(view->tables[0], tdp->table.root, PAGE_BYTES);
 	view->used = 1;
+	view->is_fresh = true;
 	view->generation = tdp->generation;
 }
 
@@ -92,6 +93,7 @@ hpa_t tdp_view_begin(struct tdp_view *view, const struct tdp_mmu *tdp)
 	    view->used + format->levels - 1 > TDP_VIEW_TABLES) {
 		start_anew(view, tdp);
 	} else {
+		view->is_fresh = false;
 		for (unsigned i = 0; i < view->frame_count; i++)
 			*find_entry(view, format, view->frames[i]) =
 				real_entry(tdp, view->frames[i]);
@@ -114,4 +116,10 @@ bool tdp_view_open(struct tdp_view *view, const struct tdp_mmu *tdp, gpa_t gpa, 
 	*entry = page_format_leaf(format, frame, 0, rights, type);
 	view->frames[view->frame_count++] = gpa;
 	return true;
+}
+
+bool tdp_view_is_exhausted(const struct tdp_view *view, const struct tdp_mmu *tdp)
+{
+	return view->generation == tdp->generation &&
+	       (view->is_fresh || view->frame_count == TDP_VIEW_FRAMES);
 }

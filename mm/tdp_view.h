@@ -11,13 +11,16 @@
 
 #include "mm/tdp_mmu.h"
 
-/* A root, and the ways to two frames that have nothing else in common with five levels. */
-#define TDP_VIEW_TABLES 9u
-#define TDP_VIEW_FRAMES 8u
+/*
+ * A root, and the ways to so many frames: two levels in common, and then four parts of 1 GiB with a table for each 2 MiB.
+ */
+#define TDP_VIEW_TABLES 24u
+#define TDP_VIEW_FRAMES 16u
 
 struct tdp_view {
 	uint64_t *tables[TDP_VIEW_TABLES]; /* the first is the root */
 	uint32_t used;
+	bool is_fresh;	     /* nothing in it is from an earlier opening */
 	uint64_t generation; /* of the real tables that these are copies of */
 	gpa_t frames[TDP_VIEW_FRAMES];
 	uint32_t frame_count;
@@ -34,5 +37,7 @@ hpa_t tdp_view_begin(struct tdp_view *view, const struct tdp_mmu *tdp);
  */
 MUST_CHECK bool tdp_view_open(struct tdp_view *view, const struct tdp_mmu *tdp, gpa_t gpa,
 			      hpa_t frame, unsigned rights, enum memtype type);
+/* Behind such a refusal: it would be refused again, however often it begins. */
+bool tdp_view_is_exhausted(const struct tdp_view *view, const struct tdp_mmu *tdp);
 
 #endif

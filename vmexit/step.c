@@ -4,6 +4,7 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/insn.h"
 #include "core/lock.h"
+#include "core/log.h"
 #include "core/vendor.h"
 #include "mm/layout.h"
 #include "vmexit/apic_access.h"
@@ -113,9 +114,26 @@ static enum page_track_result open_patiently(struct vcpu *vcpu, enum step_kind k
 	return result;
 }
 
+/*
+ * The rule for when it is full: this instruction would begin again for ever. It walks through more tracked tables than can
+ * be open at once; whoever tracks this one is told that it is over.
+ */
+_Static_assert(PAGE_TRACK_FRAMES >= TDP_VIEW_FRAMES,
+	       "the view is what is exhausted first, or as soon");
+
+static void stop_tracking(struct vcpu *vcpu, gpa_t gpa)
+{
+	gpa_t frame = { ALIGN_DOWN(gpa.v, PAGE_BYTES) };
+
+	log_warn("cpu %u: one instruction needs too many tracked frames: 0x%llx is not any more",
+		 vcpu->index, (unsigned long long)frame.v);
+	(void)track_remove_region(vcpu, frame, PAGE_BYTES);
+}
+
 void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 {
 	enum page_track_result result = PAGE_TRACK_OPEN;
+	bool is_over;
 
 	if (vcpu->step_kind != STEP_NONE && !has_frame(vcpu))
 		step_cancel(vcpu); /* what it works on is such a frame: that step comes first */
@@ -126,7 +144,11 @@ void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 	if (result == PAGE_TRACK_UNTRACKED) /* meanwhile: the fault was from before */
 		vendor->flush_tdp(vcpu);
 	if (result != PAGE_TRACK_OPEN) {
+		is_over = result == PAGE_TRACK_FULL && is_tracked_kind(kind) &&
+			  tdp_view_is_exhausted(&vcpu->step_view, &vcpu->vm->tdp);
 		step_cancel(vcpu);
+		if (is_over)
+			stop_tracking(vcpu, gpa);
 		return;
 	}
 	if (vcpu->step_kind != STEP_NONE)

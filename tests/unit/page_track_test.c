@@ -354,20 +354,22 @@ static void frames_of_one_instruction(void **state)
 
 	(void)state;
 	setup(200);
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < PAGE_TRACK_FRAMES + 2; i++)
 		assert_true(add(RAM_BASE + i * PAGE_BYTES));
 	for (unsigned i = 0; i < PAGE_TRACK_FRAMES; i++)
 		assert_int_equal(page_track_open(&f.track, writer,
 						 (gpa_t){ RAM_BASE + i * PAGE_BYTES }, true),
 				 PAGE_TRACK_OPEN);
-	assert_int_equal(page_track_open(&f.track, writer, (gpa_t){ RAM_BASE + 5 * PAGE_BYTES },
+	assert_int_equal(page_track_open(&f.track, writer,
+					 (gpa_t){ RAM_BASE + (PAGE_TRACK_FRAMES + 1) * PAGE_BYTES },
 					 true),
 			 PAGE_TRACK_FULL);
 	/* others wait for these and for no other */
 	assert_int_equal(page_track_open(&f.track, &f.writers[1], (gpa_t){ RAM_BASE }, true),
 			 PAGE_TRACK_BUSY);
 	assert_int_equal(page_track_open(&f.track, &f.writers[1],
-					 (gpa_t){ RAM_BASE + 5 * PAGE_BYTES }, true),
+					 (gpa_t){ RAM_BASE + (PAGE_TRACK_FRAMES + 1) * PAGE_BYTES },
+					 true),
 			 PAGE_TRACK_OPEN);
 	assert_true(page_track_has_writer(&f.track, (gpa_t){ RAM_BASE }, 1));
 	/* removed meanwhile: what was begun is still told, and the frame lives until then */

@@ -173,14 +173,25 @@ static void what_does_not_fit_is_refused(void **state)
 	(void)state;
 	setup(&f, PAGE_FORMAT_EPT, 4);
 	begin(&f);
+	assert_true(open_frame(&f, MIB(4), 0, RIGHT_READ));
+	begin(&f); /* with what the first one has left */
 	while (fit < TDP_VIEW_FRAMES && open_frame(&f, GIB(fit) + MIB(2 * fit), 0, RIGHT_READ))
 		fit++;
 	assert_true(fit >= 2 && fit < TDP_VIEW_FRAMES);
+	assert_false(tdp_view_is_exhausted(&f.view, &f.tdp));
 	check(&f);
+	begin(&f);
+	for (unsigned i = 0; i <= fit; i++)
+		(void)open_frame(&f, GIB(i) + MIB(2 * i), 0, RIGHT_READ);
+	/* now it is its own need that is too large, unless the map has changed */
+	assert_true(tdp_view_is_exhausted(&f.view, &f.tdp));
+	f.tdp.generation++;
+	assert_false(tdp_view_is_exhausted(&f.view, &f.tdp));
 	begin(&f);
 	for (unsigned i = 0; i < TDP_VIEW_FRAMES; i++)
 		assert_true(open_frame(&f, MIB(4) + i * PAGE_BYTES, 0, RIGHT_READ));
 	assert_false(open_frame(&f, MIB(4) + 20 * PAGE_BYTES, 0, RIGHT_READ));
+	assert_true(tdp_view_is_exhausted(&f.view, &f.tdp));
 	check(&f);
 }
 

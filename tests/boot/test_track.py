@@ -27,6 +27,16 @@ def test_track(vm, where, cpus, writes, seconds):
     assert int(said.group(1)) == writes
 
 
+@pytest.mark.seconds(12)
+@pytest.mark.parametrize("where,cpus,rounds", [
+    ("qemu", 2, 20), ("vtx", 2, 20), pytest.param("qemu", 4, 500, marks=full),
+    pytest.param("qemu", 1, 20, marks=full), pytest.param("vtx", 1, 200, marks=full),
+    pytest.param("svm", 1, 20, marks=full), pytest.param("svm", 2, 100, marks=full)])
+def test_tracked_tables(vm, where, cpus, rounds):
+    """Page tables in tracked frames: what CPUs and hypervisor mark is noted, and all instructions get done."""
+    run(vm, where, cpus, "tables", f"rounds {rounds}")
+
+
 @pytest.mark.seconds(40)
 @pytest.mark.parametrize("cpus", [2, pytest.param(1, marks=full)])
 def test_memory_types(vm, cpus):

@@ -10,7 +10,7 @@
  *   cost   only how long tracking one page takes while all other CPUs are halted, in TSC ticks
  */
 #include "tests/guests/lib/probe.h"
-#include "vmexit/track_call.h"
+#include "tests/guests/lib/track_ask.h"
 
 enum { PAGE = 4096, LARGE = 2 << 20, PAGES = 16, WRITE_MAX = 32, LEVEL_MASK = 0xff };
 #define AREA_BYTES (PAGES * PAGE)
@@ -43,20 +43,7 @@ static bool is_amd, has_avx;
 
 static uint64_t ask(uint64_t operation, uint64_t address, uint64_t bytes)
 {
-	register uint64_t r8 __asm__("r8") = bytes;
-	uint64_t rax = HYPERCALL_TRACK;
-
-	if (is_amd)
-		__asm__ volatile("vmmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(address), "+r"(r8)
-				 :
-				 : "memory");
-	else
-		__asm__ volatile("vmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(address), "+r"(r8)
-				 :
-				 : "memory");
-	return rax;
+	return track_ask(is_amd, operation, address, bytes);
 }
 
 static uint64_t add(const void *at)

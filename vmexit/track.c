@@ -53,7 +53,7 @@ bool track_add(struct vcpu *vcpu, gpa_t gpa)
 	ok = add(vcpu, gpa, &changed);
 	if (changed)
 		flush_and_release(vcpu);
-	if (ok)
+	if (ok && changed) /* otherwise it has been closed, and relied upon, for long */
 		flush_model_rely(&vm->tdp.model, frame, frame + PAGE_BYTES - 1);
 	lock_release(&vm->lock);
 	if (ok)

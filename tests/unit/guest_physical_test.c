@@ -147,6 +147,20 @@ static void another_ones_frames_are_refused(void **state)
 	assert_int_equal(all_flushes, 1);
 }
 
+/* Rights that come back need no flush: who adds a frame once more relies on nothing new. */
+static void added_again_after_many_changes(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * FLUSH_MODEL_CHANGES; i++)
+		assert_true(track_add(&vcpu, (gpa_t){ FRAME + i * PAGE_BYTES }));
+	flush_model_entered(&vm.tdp.model, 1);
+	for (unsigned i = 1; i < 2 * FLUSH_MODEL_CHANGES; i++)
+		assert_true(track_remove(&vcpu, (gpa_t){ FRAME + i * PAGE_BYTES }));
+	all_flushes = 0;
+	assert_true(track_add(&vcpu, (gpa_t){ FRAME }));
+	assert_int_equal(all_flushes, 0);
+}
+
 /* --- many CPUs --------------------------------------------------------------------------------- */
 
 #define THREADS	    4u
@@ -408,6 +422,7 @@ int main(void)
 		TEST(in_a_step_of_its_own),
 		TEST(a_notifier_may_remove_the_frame),
 		TEST(another_ones_frames_are_refused),
+		TEST(added_again_after_many_changes),
 		TEST(the_order_of_telling_is_that_of_memory),
 		TEST(nobody_waits_in_a_circle),
 		TEST(adding_and_removing_under_writers),

@@ -6,6 +6,7 @@
 #include "core/caps.h"
 #include "core/startup.h"
 #include "vmexit/guest_memory.h"
+#include "vmexit/nmi.h"
 #include "vmexit/step.h"
 
 #define SX_INIT 1u /* error code of #SX: an INIT was redirected */
@@ -80,7 +81,11 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		break;
 	case SVM_EXIT_HLT:
 	case SVM_EXIT_MWAIT:
-		/* Fetching it is what the step was for, and that is done: alone it can be woken. */
+		/*
+		 * Fetching it is what the step was for, and that is done: alone it can be woken. Ending the step takes the
+		 * map's lock, whose holder may be waiting for us to be out of the guest.
+		 */
+		nmi_after_exit(vcpu);
 		step_abandon(vcpu);
 		exit->kind = EXIT_KICKED;
 		break;

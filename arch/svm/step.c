@@ -9,6 +9,7 @@
 
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
+#include "vmexit/nmi.h"
 #include "vmexit/step.h"
 
 /* What a debug exception sets: out of the way, so that the guest's old bits are not taken for news. */
@@ -126,7 +127,8 @@ void svm_step_exception(struct vcpu *vcpu, struct exit_info *exit)
 		break;
 	case VECTOR_BP:
 	case VECTOR_OF:
-		/* Another CPU has changed the instruction since: once more, as what it is now. */
+		/* Another CPU has changed the instruction since: once more, as what it is now. The lock: see SVM_EXIT_HLT. */
+		nmi_after_exit(vcpu);
 		step_cancel(vcpu);
 		exit->kind = EXIT_KICKED;
 		break;

@@ -137,6 +137,8 @@ void step_begin(struct vcpu *v, enum step_kind kind, gpa_t gpa)
 	svm_set_single_step(v, true);
 }
 
+static unsigned given_up_in_guest;
+
 static void step_end(void)
 {
 	if (vcpu.step_kind == STEP_IRET)
@@ -149,6 +151,7 @@ void step_cancel(struct vcpu *v)
 {
 	bool blocked = v->step_kind == STEP_IRET;
 
+	given_up_in_guest += v->in_guest != 0;
 	step_end();
 	if (blocked)
 		nmi_blocked_write(v, true);
@@ -161,6 +164,7 @@ static int clear(void **state)
 	memset(&vcpu, 0, sizeof(vcpu));
 	vcpu.vm = &vm;
 	vcpu.in_guest = 1;
+	given_up_in_guest = 0;
 	svm = (struct svm_vcpu){ .vmcb = &vmcb };
 	vcpu.backend = &svm;
 	vcpu.regs.cr0_guest_owned = vcpu.regs.cr4_guest_owned = UINT64_MAX;
@@ -641,6 +645,21 @@ static void what_is_raised_may_fault(void **state)
 	assert_int_equal(vmcb.rflags, RFLAGS_FIXED);
 }
 
+/* Another CPU has made an INT3 of it. The step is given up with the map's lock, by a CPU that is out of the guest. */
+static void an_instruction_that_changed_begins_again(void **state)
+{
+	struct exit_info exit = { .kind = EXIT_EXCEPTION, .exception.vector = VECTOR_BP };
+
+	(void)state;
+	step_begin(&vcpu, STEP_TRACKED, (gpa_t){ 0 });
+	enter();
+	atomic_store(&vcpu.in_guest, 1);
+	svm_step_exception(&vcpu, &exit);
+	assert_int_equal(exit.kind, EXIT_KICKED);
+	assert_int_equal(vcpu.step_kind, STEP_NONE);
+	assert_int_equal(given_up_in_guest, 0);
+}
+
 /* INTO without an overflow, INT n where the CPU may have it otherwise, and what comes before the instruction. */
 static void what_raises_nothing_traps(void **state)
 {
@@ -941,6 +960,7 @@ int main(void)
 		cmocka_unit_test_setup(dr6_in_a_step_is_the_guests, clear),
 		cmocka_unit_test_setup(an_instruction_breakpoint_is_no_step, clear),
 		cmocka_unit_test_setup(an_iret_that_faults_in_a_step_unblocks_nmis, clear),
+		cmocka_unit_test_setup(an_instruction_that_changed_begins_again, clear),
 		cmocka_unit_test_setup(a_forbidden_mov_dr_is_no_step, clear),
 		cmocka_unit_test_setup(cr8_in_a_step_is_the_guests, clear),
 	};

@@ -21,6 +21,12 @@
 #define CONFIG_PAGE_TRACK 1
 #endif
 
+/*
+ * That one instruction may have open. On some CPUs each table that it walks through is one of them: for its code, two
+ * operands in memory and a stack, each in a part of the address space of its own.
+ */
+#define PAGE_TRACK_FRAMES 16u
+
 enum page_track_result {
 	PAGE_TRACK_OPEN,      /* claimed: nobody else writes to it until it is given up */
 	PAGE_TRACK_BUSY,      /* another CPU writes to it just now: try again */
@@ -30,13 +36,8 @@ enum page_track_result {
 
 #if CONFIG_PAGE_TRACK
 
-#define PAGE_TRACK_REGIONS   32u    /* of 2 MiB each: pages of the pool */
-#define PAGE_TRACK_COUNT_MAX 65535u /* a frame may be added so many times */
-/*
- * That one instruction may have open. On some CPUs each table that it walks through is one of them: for its code, two
- * operands in memory and a stack, each in a part of the address space of its own.
- */
-#define PAGE_TRACK_FRAMES    16u
+#define PAGE_TRACK_REGIONS   32u		     /* of 2 MiB each: pages of the pool */
+#define PAGE_TRACK_COUNT_MAX 65535u		     /* a frame may be added so many times */
 #define PAGE_TRACK_PAGES     (PAGE_TRACK_FRAMES + 1) /* that each CPU takes from the core's pool */
 
 /*

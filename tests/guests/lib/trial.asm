@@ -82,8 +82,16 @@ trial_return:
 	mov rsp, [saved_rsp]
 	mov ds, ax
 	mov es, ax
+	mov rdx, rsp
+	push rax
+	push rdx
 	push qword 2
-	popfq
+	mov ecx, cs
+	push rcx
+	lea rcx, [.unblocked]
+	push rcx
+	iretq			; NMIs are no longer blocked, if one was the last
+.unblocked:
 	pop r15
 	pop r14
 	pop r13

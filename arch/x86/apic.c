@@ -24,33 +24,38 @@ static void wait_accepted(volatile uint8_t *page)
 	}
 }
 
-static void send_nmi_xapic(volatile uint8_t *page, uint32_t apic_id)
+static void send_xapic(volatile uint8_t *page, uint32_t apic_id, uint32_t low)
 {
 	uint32_t high;
 
 	wait_accepted(page);
 	high = apic_read(page, APIC_ICR_HIGH);
 	apic_write(page, APIC_ICR_HIGH, apic_id << 24);
-	apic_write(page, APIC_ICR_LOW, ICR_MODE_NMI | ICR_ASSERT);
+	apic_write(page, APIC_ICR_LOW, low);
 	wait_accepted(page);
 	apic_write(page, APIC_ICR_HIGH, high);
 }
 
-void apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id)
+void apic_send(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id, uint32_t low)
 {
 	switch (apic_mode(apic_base)) {
 	case APIC_DISABLED:
 		wrmsr(MSR_APIC_BASE, apic_base | APIC_BASE_EN);
-		send_nmi_xapic(page, apic_id);
+		send_xapic(page, apic_id, low);
 		wrmsr(MSR_APIC_BASE, apic_base);
 		break;
 	case APIC_X2APIC:
-		wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | ICR_MODE_NMI | ICR_ASSERT);
+		wrmsr(MSR_X2APIC_ICR, (uint64_t)apic_id << 32 | low);
 		break;
 	case APIC_XAPIC:
-		send_nmi_xapic(page, apic_id);
+		send_xapic(page, apic_id, low);
 		break;
 	}
+}
+
+void apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id)
+{
+	apic_send(apic_base, page, apic_id, ICR_MODE_NMI | ICR_ASSERT);
 }
 
 static void reset_write(bool x2apic, volatile uint8_t *page, uint32_t reg, uint32_t value)

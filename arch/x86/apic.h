@@ -74,6 +74,9 @@ void apic_write(volatile uint8_t *page, uint32_t reg, uint32_t value);
  */
 void apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id);
 
+/* The same for anything else: `low` is the ICR's low half, without the destination. */
+void apic_send(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id, uint32_t low);
+
 /* Put the registers of this CPU's APIC into their state after INIT. SDM: "Local APIC State After an INIT Reset". */
 void apic_reset(uint64_t apic_base, volatile uint8_t *page);
 

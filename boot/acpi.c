@@ -52,8 +52,7 @@ static bool acpi_has_signature(const uint8_t *at, const char *signature, unsigne
 	return true;
 }
 
-/* The table at `address` if it is whole and bears the signature, and its length. */
-static const uint8_t *acpi_table(uint64_t address, const char *signature, uint32_t *bytes)
+const uint8_t *acpi_table_at(uint64_t address, const char *signature, uint32_t *bytes)
 {
 	const uint8_t *table = (const uint8_t *)(uintptr_t)address;
 
@@ -76,15 +75,16 @@ static const uint8_t *acpi_root(uint64_t rsdp, uint32_t *bytes, unsigned *entry_
 		return NULL;
 	*entry_bytes = 8;
 	if (root[15] >= 2 && acpi_sum_is_zero(root, ACPI_RSDP_V2_BYTES))
-		table = acpi_table(acpi_u64(root + ACPI_XSDT_AT), "XSDT", bytes);
+		table = acpi_table_at(acpi_u64(root + ACPI_XSDT_AT), "XSDT", bytes);
 	if (table == NULL) {
 		*entry_bytes = 4;
-		table = acpi_table(acpi_u32(root + ACPI_RSDT_AT), "RSDT", bytes);
+		table = acpi_table_at(acpi_u32(root + ACPI_RSDT_AT), "RSDT", bytes);
 	}
 	return table;
 }
 
-static const uint8_t *acpi_find(uint64_t rsdp, const char *signature, uint32_t *bytes)
+const uint8_t *acpi_find_table(uint64_t rsdp, const char *signature, const uint8_t *after,
+			       uint32_t *bytes)
 {
 	uint32_t root_bytes = 0, at;
 	unsigned entry_bytes = 0;
@@ -95,10 +95,12 @@ static const uint8_t *acpi_find(uint64_t rsdp, const char *signature, uint32_t *
 	for (at = ACPI_HEADER_BYTES; at + entry_bytes <= root_bytes; at += entry_bytes) {
 		uint64_t address =
 			entry_bytes == 8 ? acpi_u64(root + at) : (uint64_t)acpi_u32(root + at);
-		const uint8_t *table = acpi_table(address, signature, bytes);
+		const uint8_t *table = acpi_table_at(address, signature, bytes);
 
-		if (table != NULL)
+		if (table != NULL && after == NULL)
 			return table;
+		if (table != NULL && table == after)
+			after = NULL;
 	}
 	return NULL;
 }
@@ -107,7 +109,7 @@ struct acpi_reset acpi_find_reset(uint64_t rsdp)
 {
 	struct acpi_reset reset = { 0 };
 	uint32_t bytes = 0;
-	const uint8_t *fadt = acpi_find(rsdp, "FACP", &bytes);
+	const uint8_t *fadt = acpi_find_table(rsdp, "FACP", NULL, &bytes);
 	uint64_t address;
 
 	if (fadt == NULL || bytes <= FADT_RESET_VALUE_AT ||
@@ -136,7 +138,7 @@ static bool acpi_is_cpu(const uint8_t *entry, bool any_local_apic)
 uint32_t acpi_count_cpus(uint64_t rsdp)
 {
 	uint32_t bytes = 0, at, count = 0;
-	const uint8_t *madt = acpi_find(rsdp, "APIC", &bytes);
+	const uint8_t *madt = acpi_find_table(rsdp, "APIC", NULL, &bytes);
 	bool any_local_apic = false;
 
 	if (madt == NULL)

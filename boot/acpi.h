@@ -14,6 +14,15 @@ struct acpi_reset {
 /* All take the address of the RSDP, 0 if there is none. Tables with a wrong checksum are ignored. */
 struct acpi_reset acpi_find_reset(uint64_t rsdp);
 
+/*
+ * The table with this signature, whole and with a right checksum: the first one if `after` is NULL, else the next one. NULL:
+ * there is none (any more).
+ */
+const uint8_t *acpi_find_table(uint64_t rsdp, const char *signature, const uint8_t *after,
+			       uint32_t *bytes);
+/* The table at `address`, on the same conditions. */
+const uint8_t *acpi_table_at(uint64_t address, const char *signature, uint32_t *bytes);
+
 /* The CPUs that the MADT calls enabled, 0 if there is no MADT. */
 uint32_t acpi_count_cpus(uint64_t rsdp);
 

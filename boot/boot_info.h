@@ -70,6 +70,34 @@ struct boot_range {
 	uint32_t pad;
 };
 
+/*
+ * A register that puts the machine to sleep: PM1a_CNT, PM1b_CNT or SLEEP_CONTROL. In its last byte, SLP_TYP is bits 4:2 and
+ * SLP_EN bit 5; in the last byte of the status register of the same size, bit 7 is WAK_STS. ACPI: "PM1 Control Registers",
+ * "Sleep Control Register".
+ */
+struct boot_sleep_register {
+	uint16_t control; /* I/O port */
+	uint16_t status;  /* I/O port, 0: none */
+	uint8_t bytes;	  /* 2, or 1 (SLEEP_CONTROL) */
+	uint8_t type;	  /* SLP_TYP that means S3 here */
+	uint8_t pad[2];
+};
+
+#define BOOT_SLEEP_REGISTERS 5u
+#define BOOT_FACS_MAX	     2u
+
+struct boot_sleep {
+	/* None: the machine has no S3, or not one that can be followed. */
+	uint32_t register_count;
+	uint32_t facs_count;
+	struct boot_sleep_register registers[BOOT_SLEEP_REGISTERS];
+	uint64_t facs
+		[BOOT_FACS_MAX]; /* firmware ACPI control structures, the one that counts first */
+	uint64_t low_base; /* BOOT_SLEEP_LOW_BYTES below 1 MiB, reserved, for the way up after S3 */
+};
+
+#define BOOT_SLEEP_LOW_BYTES 0x2000ull
+
 enum boot_log_level {
 	BOOT_LOG_ERROR = 0,
 	BOOT_LOG_WARN = 1,
@@ -122,6 +150,8 @@ struct boot_info {
 	uint64_t reset_register; /* FADT RESET_REG address if in I/O space, else 0 */
 	uint32_t reset_value;
 	uint32_t tsc_khz; /* measured by the loader */
+
+	struct boot_sleep sleep;
 
 	char error
 		[BOOT_ERROR_CHARS]; /* one line, no newline, filled by the core when a request fails */

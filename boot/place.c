@@ -8,6 +8,7 @@
 #include "boot/image.h"
 #include "boot/report.h"
 #include "boot/reserve.h"
+#include "boot/sleep.h"
 #include "boot/transition.h"
 
 #define CR4_LA57	  (1ull << 12)
@@ -83,6 +84,7 @@ static void place_fill(struct boot_info *info, const struct config *config, uint
 	reset = acpi_find_reset(place_find_rsdp());
 	info->reset_register = reset.port;
 	info->reset_value = reset.value;
+	sleep_find(place_find_rsdp(), &info->sleep);
 }
 
 EFI_STATUS place_core(struct boot_info *info, const struct config *config, uint32_t cpu_count)

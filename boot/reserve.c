@@ -8,6 +8,7 @@
 
 #define RESERVE_ALIGNMENT     0x200000ull
 #define RESERVE_BELOW	      0x100000000ull
+#define RESERVE_LOW_BELOW     0xa0000ull
 #define RESERVE_SPARE_ENTRIES 16u /* the map grows by the allocation of its own buffer */
 #define RESERVE_BRIDGE_RANGES 64u
 
@@ -99,6 +100,33 @@ static bool reserve_choose(const struct memory_map *map, uint64_t bytes, uint64_
 	return is_found;
 }
 
+/* Page 0 is what a stray pointer meets first. */
+static bool reserve_low(struct boot_info *info)
+{
+	EFI_PHYSICAL_ADDRESS address = RESERVE_LOW_BELOW - 1;
+
+	if (EFI_ERROR(firmware_boot->AllocatePages(AllocateMaxAddress, EfiReservedMemoryType,
+						   BOOT_SLEEP_LOW_BYTES / FIRMWARE_PAGE_BYTES,
+						   &address)))
+		return false;
+	if (address == 0) {
+		firmware_boot->FreePages(address, BOOT_SLEEP_LOW_BYTES / FIRMWARE_PAGE_BYTES);
+		return false;
+	}
+	firmware_zero((void *)(uintptr_t)address, BOOT_SLEEP_LOW_BYTES);
+	info->sleep.low_base = address;
+	return true;
+}
+
+/* Not without them, but after S3 the machine would be on its own. */
+static void reserve_for_sleep(struct boot_info *info)
+{
+	if (info->sleep.register_count == 0 || reserve_low(info))
+		return;
+	report_line("no memory below 1 MiB is free: suspend to RAM would end the virtualization");
+	info->sleep.register_count = 0;
+}
+
 EFI_STATUS reserve_memory(struct boot_info *info, uint32_t cpu_count)
 {
 	uint64_t bytes = CORE_MEMORY_BASE + cpu_count * CORE_MEMORY_PER_CPU;
@@ -128,6 +156,7 @@ EFI_STATUS reserve_memory(struct boot_info *info, uint32_t cpu_count)
 	firmware_zero((void *)(uintptr_t)base, bytes);
 	info->hv_base = base;
 	info->hv_bytes = bytes;
+	reserve_for_sleep(info);
 	return EFI_SUCCESS;
 }
 
@@ -139,6 +168,10 @@ void reserve_release(struct boot_info *info)
 	firmware_zero((void *)(uintptr_t)info->hv_base, info->hv_bytes);
 	firmware_boot->FreePages(info->hv_base, info->hv_bytes / FIRMWARE_PAGE_BYTES);
 	info->hv_bytes = 0;
+	if (info->sleep.low_base != 0)
+		firmware_boot->FreePages(info->sleep.low_base,
+					 BOOT_SLEEP_LOW_BYTES / FIRMWARE_PAGE_BYTES);
+	info->sleep.low_base = 0;
 }
 
 static uint32_t reserve_kind(UINT32 type)

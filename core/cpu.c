@@ -84,6 +84,11 @@ static bool map_one(struct pool *pool, uint64_t address, uint64_t pages, void **
 	return *first != NULL && host_map_pages(address, ptr_to_hpa(*first), pages * PAGE_BYTES);
 }
 
+void cpu_init_shared(void)
+{
+	exception_init();
+}
+
 struct cpu *cpu_create(struct pool *pool, uint32_t index)
 {
 	uint64_t slot = slot_address(index);
@@ -210,6 +215,14 @@ void cpu_load_host(struct cpu *cpu)
 		clac();
 	wrmsr(MSR_PAT, HOST_PAT);
 	write_dr7(DR7_INIT);
+}
+
+void cpu_load_after_reset(struct cpu *cpu)
+{
+	cpu->enabled = false;
+	cpu->saved = (struct cpu_saved_state){ .pat = rdmsr(MSR_PAT) };
+	cpu->context.ssp = 0;
+	cpu_load_host(cpu);
 }
 
 void cpu_unload_host(struct cpu *cpu)

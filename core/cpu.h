@@ -27,6 +27,8 @@
 /* Pages of a slot that are backed by memory: stack, three IST stacks, struct cpu and struct vcpu. */
 #define CPU_SLOT_PAGES	(CPU_STACK_BYTES / PAGE_BYTES + 3 + 2)
 
+/* Boot CPU, once: what all CPUs share (the IDT). */
+void cpu_init_shared(void);
 /* Boot CPU: take memory for the slot of CPU `index` and fill it. NULL: the pool is empty. */
 MUST_CHECK struct cpu *cpu_create(struct pool *pool, uint32_t index);
 /* The vCPU beside it, through the same of the two addresses. */
@@ -47,6 +49,9 @@ void cpu_load_host(struct cpu *cpu);
 /* The way back, in the same two halves; VMX or SVM stay on if they are. */
 void cpu_unload_host(struct cpu *cpu);
 void cpu_restore_firmware(struct cpu *cpu);
+
+/* On the host's tables, after a reset: what the firmware has left stays in `saved` as far as the guest is to have it. */
+void cpu_load_after_reset(struct cpu *cpu);
 
 /* On the host's tables: the guest's state is the firmware's at the loader's call. Into the register cache, all dirty. */
 void cpu_capture_guest(struct cpu *cpu);

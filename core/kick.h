@@ -16,10 +16,12 @@
 
 struct vcpu;
 
-#define KICK_TLB_FLUSH	 BIT32(0) /* the guest-physical map has changed */
-#define KICK_STOP	 BIT32(1) /* a fault in the hypervisor stops all CPUs */
-#define KICK_ACTIVITY	 BIT32(2) /* an INIT or SIPI is in vcpu->startup */
-#define KICK_GUEST_NMI	 BIT32(3) /* the guest sent this CPU an NMI */
+#define KICK_TLB_FLUSH BIT32(0) /* the guest-physical map has changed */
+#define KICK_STOP      BIT32(1) /* a fault in the hypervisor stops all CPUs */
+#define KICK_ACTIVITY  BIT32(2) /* an INIT or SIPI is in vcpu->startup */
+#define KICK_GUEST_NMI BIT32(3) /* the guest sent this CPU an NMI */
+#define KICK_SLEEP \
+	BIT32(5) /* the machine is about to fall asleep: leave VMX or SVM (core/sleep.h) */
 #define KICK_RECHECK	 BIT32(4) /* nothing but: look again before the next entry */
 
 /*

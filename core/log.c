@@ -18,6 +18,7 @@ static const char prefix[] = "solovisor: ";
 static struct {
 	_Atomic(uint32_t) lock;
 	uint16_t port;
+	uint32_t baud;
 	enum boot_log_level level;
 	bool synchronous;
 	uint32_t head; /* next byte to send; both count on, the index is their low bits */
@@ -31,6 +32,7 @@ bool log_is_waiting;
 void log_init(uint16_t port, uint32_t baud, enum boot_log_level level)
 {
 	log_state.level = level;
+	log_state.baud = baud;
 	log_state.port = uart_is_there(port) ? port : 0;
 	if (log_state.port != 0)
 		uart_init(port, baud);
@@ -117,6 +119,13 @@ void log_write(enum boot_log_level level, const char *format, ...)
 	append_line(line, used);
 	if (log_state.port != 0)
 		drain_locked(log_state.synchronous ? POLLS_SYNCHRONOUS : POLLS_PER_LINE);
+	lock_release(&log_state.lock);
+}
+
+void log_wake(void)
+{
+	if (log_state.port != 0)
+		uart_init(log_state.port, log_state.baud);
 	lock_release(&log_state.lock);
 }
 

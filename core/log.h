@@ -28,6 +28,9 @@ void log_drain(uint32_t polls);
 /* Bytes wait in the ring. Cheap: for the exit path. */
 extern bool log_is_waiting;
 
+/* After S3 the UART is as after a reset, and whoever held the lock is gone. */
+void log_wake(void);
+
 /* From now on lines go out before log_write() returns, and locks are no longer waited for: for a panic. */
 void log_set_synchronous(void);
 

@@ -8,13 +8,13 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/msr.h"
 #include "core/cpu.h"
-#include "core/exception.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/mtrr.h"
 #include "core/panic.h"
 #include "core/regs_sync.h"
 #include "core/vendor.h"
+#include "core/wake.h"
 #include "mm/guest_copy.h"
 #include "mm/gva_fetch.h"
 #include "mm/host_map.h"
@@ -225,14 +225,15 @@ static enum core_status prepare(struct boot_info *info)
 		  (info->hv_bytes - info->image_bytes) / PAGE_BYTES);
 	guest_copy_use_smap(host_values.smap);
 	gva_fetch_init(hv_caps.maxphyaddr, host_values.smap);
-	exception_init();
+	cpu_init_shared();
 	vm.vcpu_count = info->cpu_count;
 	vm.reset_register = info->reset_register;
 	vm.reset_value = (uint8_t)info->reset_value;
+	vm.sleep_machine = info->sleep;
 	if (!add_ram(info, &top))
 		return fail(info, CORE_FAILED, "the memory map has too many pieces");
-	if (!build_host_map() || !build_guest_map(info, top) || !vendor->vm_init(&vm, &core_pool) ||
-	    !create_cpus(info))
+	if (!build_host_map() || !wake_prepare(&vm) || !build_guest_map(info, top) ||
+	    !vendor->vm_init(&vm, &core_pool) || !create_cpus(info))
 		return fail(info, CORE_NO_MEMORY,
 			    "the memory reserved for the hypervisor is too small");
 	info->uses_vmmcall = !hv_caps.vmx;

@@ -9,6 +9,7 @@
 #include "core/events.h"
 #include "core/kick.h"
 #include "core/regs.h"
+#include "core/sleep.h"
 #include "mm/page_format.h"
 #include "mm/page_track.h"
 #include "mm/pool.h"
@@ -107,6 +108,9 @@ struct vm {
 	hpa_t stub_root;	 /* (b) SVM: map of the wait-for-SIPI stub */
 	uint64_t reset_register; /* (b) ACPI RESET_REG in I/O space or 0 */
 	uint8_t reset_value;	 /* (b) */
+	struct boot_sleep sleep_machine; /* (b) what puts the machine into S3 */
+	struct sleep sleep;		 /* and who is how far on the way there and back */
+	uint8_t *io_bitmap; /* (b) VMX I/O bitmaps or SVM IOPM; NULL: no port is trapped */
 };
 
 static inline struct cpu *cpu_self(void)

@@ -29,6 +29,12 @@ struct vendor_ops {
 	void (*cpu_disable)(struct cpu *cpu);
 
 	/*
+	 * This CPU, after cpu_disable and another cpu_enable: the control structure is as it was left. Between the two
+	 * nothing of the host changes.
+	 */
+	void (*vcpu_reload)(struct vcpu *vcpu);
+
+	/*
 	 * This CPU: fill the control structure; afterwards the register cache holds the guest's state (all
 	 * available and dirty, from the caller), which the first entry stores.
 	 */

@@ -120,6 +120,11 @@ bool host_map_device(uint64_t address, hpa_t hpa, uint64_t bytes)
 	return map(address, hpa.v, bytes, RIGHT_READ | RIGHT_WRITE, MEMTYPE_UC);
 }
 
+bool host_map_identity(hpa_t hpa)
+{
+	return map(hpa.v, hpa.v, PAGE_BYTES, RIGHT_READ | RIGHT_EXEC, MEMTYPE_WB);
+}
+
 uint64_t host_map_cr3(void)
 {
 	return ptr_to_hpa(host.root).v;

@@ -16,6 +16,8 @@ MUST_CHECK bool host_map_init(struct pool *pool, unsigned levels, bool huge_page
 /* Map pages of the reservation at a second address (per-CPU slots) or a device register page (uncached). */
 MUST_CHECK bool host_map_pages(uint64_t address, hpa_t hpa, uint64_t bytes);
 MUST_CHECK bool host_map_device(uint64_t address, hpa_t hpa, uint64_t bytes);
+/* Map one page 1:1, to execute what is there: for the moment in which paging is switched on. */
+MUST_CHECK bool host_map_identity(hpa_t hpa);
 /* What CR3 takes. */
 uint64_t host_map_cr3(void);
 

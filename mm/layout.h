@@ -4,6 +4,7 @@
  *
  *   0xffffffff80000000  the reservation: the core's image (W^X by section), then the pool; mapped linearly
  *   0xffffff8000000000  one slot a CPU: stacks between guard pages
+ *   0xffffff6000000000  what the way up after S3 needs: two pages below 1 MiB (the first one also 1:1, to execute), the FACS
  *   0xffffff7000000000  device registers that the core uses (local APIC), uncached
  *   0xffff800000000000  guest memory, 1:1 from physical 0, user and no-execute, behind SMAP and SMEP;
  *                       the reservation's own 2 MiB pages are left out
@@ -15,6 +16,7 @@
 
 #define LAYOUT_IMAGE	 UINT64_C(0xffffffff80000000)
 #define LAYOUT_CPU_SLOTS UINT64_C(0xffffff8000000000)
+#define LAYOUT_WAKE	 UINT64_C(0xffffff6000000000)
 #define LAYOUT_DEVICES	 UINT64_C(0xffffff7000000000)
 #define LAYOUT_GUEST	 UINT64_C(0xffff800000000000)
 #define LAYOUT_GUEST_MAX UINT64_C(0x400000000000) /* 64 TiB */

@@ -7,6 +7,7 @@
 #include "vmexit/cr.h"
 #include "vmexit/hypercall.h"
 #include "vmexit/init_sipi.h"
+#include "vmexit/io.h"
 #include "vmexit/msr.h"
 #include "vmexit/nested_fault.h"
 #include "vmexit/nmi.h"
@@ -64,6 +65,8 @@ enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
 	case EXIT_NMI_WINDOW:
 	case EXIT_KICKED:
 		return VERDICT_RESUME; /* what is pending is looked at before each entry */
+	case EXIT_IO:
+		return io_exit(vcpu, exit);
 	case EXIT_MACHINE_CHECK:
 	case EXIT_ENTRY_FAILED:
 	case EXIT_OTHER:
@@ -98,6 +101,7 @@ const char *exit_kind_name(enum exit_kind kind)
 		[EXIT_EXTERNAL_INTERRUPT] = "external interrupt",
 		[EXIT_MACHINE_CHECK] = "machine check",
 		[EXIT_ENTRY_FAILED] = "entry failed",
+		[EXIT_IO] = "I/O port",
 		[EXIT_OTHER] = "unexpected",
 	};
 

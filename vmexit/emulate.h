@@ -26,6 +26,8 @@ struct emulate_target {
 	bool (*read)(void *context, gpa_t gpa, void *to, unsigned bytes);
 	/* Cannot fail: everything has been checked by now. */
 	void (*write)(void *context, gpa_t gpa, const void *from, unsigned bytes);
+	/* INS and OUTS are ours wherever their memory is: the port is what is trapped. */
+	bool traps_ports;
 	/* I/O ports of 1, 2 or 4 bytes, for INS and OUTS with memory in a trapped frame; both or none. */
 	uint32_t (*port_read)(void *context, uint16_t port, unsigned bytes);
 	void (*port_write)(void *context, uint16_t port, uint32_t value, unsigned bytes);

@@ -64,6 +64,12 @@ struct iteration {
 	uint64_t value, other;
 };
 
+static bool is_trapped_port(const struct emulation *em)
+{
+	return em->target->traps_ports &&
+	       (em->form.operation == EMULATE_INS || em->form.operation == EMULATE_OUTS);
+}
+
 static bool open_operands(struct emulation *em, struct iteration *it)
 {
 	enum emulate_string operation = (enum emulate_string)em->form.operation;
@@ -72,7 +78,7 @@ static bool open_operands(struct emulation *em, struct iteration *it)
 		return false;
 	if (has_destination(operation) && !open_destination(em, &it->destination))
 		return false;
-	return em->on_target || emulate_native(em);
+	return em->on_target || is_trapped_port(em) || emulate_native(em);
 }
 
 /* Everything that may still refuse; a read from a device or a port happens last of all. */

@@ -31,6 +31,7 @@ enum exit_kind {
 	EXIT_EXTERNAL_INTERRUPT,
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the CPU refused the guest state */
+	EXIT_IO,	   /* an access to a port that is trapped */
 	EXIT_OTHER,
 	EXIT_KIND_COUNT,
 };
@@ -61,6 +62,12 @@ struct exit_info {
 		struct {
 			uint8_t vector;
 		} sipi;
+		struct {
+			uint16_t port;
+			uint8_t bytes; /* 1, 2, 4 */
+			bool in;
+			bool string; /* INS, OUTS */
+		} io;
 		struct {
 			uint16_t selector;
 			enum task_switch_source source;

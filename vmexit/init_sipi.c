@@ -62,18 +62,23 @@ static void reset_registers(struct vcpu *vcpu)
 	write_dr3(0);
 }
 
-static void reset_vcpu(struct vcpu *vcpu)
+void vcpu_reset_but_apic(struct vcpu *vcpu)
 {
 	step_abandon(vcpu);
 	reset_registers(vcpu);
 	vcpu->events = (struct events){ 0 };
-	apic_reset(vcpu->apic_base, vcpu->cpu->apic_page);
-	vcpu->apic_ldr = 0;
-	vcpu->apic_dfr = APIC_DFR_FLAT;
 	vendor->vcpu_reset(vcpu);
 }
 
-static void set_activity(struct vcpu *vcpu, enum activity activity)
+static void reset_vcpu(struct vcpu *vcpu)
+{
+	vcpu_reset_but_apic(vcpu);
+	apic_reset(vcpu->apic_base, vcpu->cpu->apic_page);
+	vcpu->apic_ldr = 0;
+	vcpu->apic_dfr = APIC_DFR_FLAT;
+}
+
+void vcpu_set_activity(struct vcpu *vcpu, enum activity activity)
 {
 	vcpu->activity = activity;
 	vendor->activity_changed(vcpu);
@@ -86,7 +91,7 @@ static void start_at(struct vcpu *vcpu, uint8_t vector)
 
 	segment_write(vcpu, SEGMENT_CS, &cs);
 	rip_write(vcpu, 0);
-	set_activity(vcpu, ACTIVITY_RUNNING);
+	vcpu_set_activity(vcpu, ACTIVITY_RUNNING);
 }
 
 static bool is_boot_cpu(const struct vcpu *vcpu)
@@ -97,12 +102,15 @@ static bool is_boot_cpu(const struct vcpu *vcpu)
 enum exit_verdict init_exit(struct vcpu *vcpu)
 {
 	reset_vcpu(vcpu);
-	set_activity(vcpu, is_boot_cpu(vcpu) ? ACTIVITY_RUNNING : ACTIVITY_WAIT_SIPI);
+	vcpu_set_activity(vcpu, is_boot_cpu(vcpu) ? ACTIVITY_RUNNING : ACTIVITY_WAIT_SIPI);
 	return VERDICT_RESUME;
 }
 
 enum exit_verdict sipi_exit(struct vcpu *vcpu, uint8_t vector)
 {
+	/* One of ours, as an NMI does not reach a CPU that waits for a SIPI: the kick is looked at before the entry. */
+	if (sleep_is_leaving(&vcpu->vm->sleep))
+		return VERDICT_RESUME;
 	start_at(vcpu, vector);
 	return VERDICT_RESUME;
 }

@@ -9,6 +9,10 @@
 enum exit_verdict init_exit(struct vcpu *vcpu);
 enum exit_verdict sipi_exit(struct vcpu *vcpu, uint8_t vector);
 
+/* A CPU that has gone through a reset or an INIT in hardware: the rest of its state, as the guest is to find it. */
+void vcpu_reset_but_apic(struct vcpu *vcpu);
+void vcpu_set_activity(struct vcpu *vcpu, enum activity activity);
+
 /* Take what vcpu->startup holds (AMD-V). */
 void startup_apply(struct vcpu *vcpu);
 

@@ -90,6 +90,20 @@ void memtype_caching_enabled(struct vcpu *vcpu)
 		follow(vcpu);
 }
 
+void memtype_restart(struct vm *vm)
+{
+	static struct mtrr_state mtrr;
+
+	if (!vm->tdp.typed)
+		return;
+	mtrr_read(&mtrr, hv_caps.maxphyaddr);
+	if (tdp_mmu_set_types(&vm->tdp, &mtrr))
+		tdp_mmu_flushed(&vm->tdp);
+	vm->mtrr_digest = 0;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vm->vcpus[i]->mtrr_digest = 0;
+}
+
 uint64_t memtype_rebuilds(void)
 {
 	return __atomic_load_n(&rebuild_count, __ATOMIC_RELAXED);

@@ -9,6 +9,9 @@
 void memtype_mtrr_written(struct vcpu *vcpu);
 void memtype_caching_enabled(struct vcpu *vcpu);
 
+/* After S3, on the first CPU and while no other runs: the firmware has set the MTRRs, the map starts from those. */
+void memtype_restart(struct vm *vm);
+
 /* How often the types were rebuilt since the start. */
 uint64_t memtype_rebuilds(void);
 

@@ -7,6 +7,7 @@
 #include "vmexit/init_sipi.h"
 #include "vmexit/nested_fault.h"
 #include "vmexit/step.h"
+#include "vmexit/suspend.h"
 
 enum exit_verdict nmi_exit(struct vcpu *vcpu)
 {
@@ -35,6 +36,8 @@ static void act(struct vcpu *vcpu)
 	guest_nmi = kick_take(&vcpu->kick, arrivals, &reasons);
 	if ((reasons & KICK_STOP) != 0)
 		hv_stop_cpu();
+	if ((reasons & KICK_SLEEP) != 0)
+		suspend_take_part(vcpu);
 	if ((reasons & KICK_TLB_FLUSH) != 0) {
 		step_drop_frames(vcpu);
 		tdp_flush_own(vcpu);

@@ -92,6 +92,8 @@ void svm_cpu_disable(struct cpu *cpu)
 	uint64_t vm_cr;
 
 	(void)cpu;
+	/* With GIF = 0 it is not said what switching SVM off does. */
+	svm_stgi();
 	wrmsr(MSR_VM_HSAVE_PA, 0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && !wrmsr_safe(MSR_VM_CR, vm_cr & ~VM_CR_R_INIT))

@@ -52,6 +52,17 @@ static void decode_nested_fault(struct vcpu *vcpu, struct exit_info *exit)
 	exit->fault.during_walk = (vmcb->exit_info1 & NPF_WALK) != 0;
 }
 
+static void decode_io(struct vcpu *vcpu, struct exit_info *exit)
+{
+	uint64_t info = svm_of(vcpu)->vmcb->exit_info1;
+
+	exit->kind = EXIT_IO;
+	exit->io.port = (uint16_t)field_get(IOIO_PORT, info);
+	exit->io.bytes = (uint8_t)field_get(IOIO_BYTES, info);
+	exit->io.in = (info & IOIO_IN) != 0;
+	exit->io.string = (info & IOIO_STRING) != 0;
+}
+
 void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -66,6 +77,9 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		break;
 	case SVM_EXIT_MSR:
 		exit->kind = vmcb->exit_info1 == 0 ? EXIT_RDMSR : EXIT_WRMSR;
+		break;
+	case SVM_EXIT_IOIO:
+		decode_io(vcpu, exit);
 		break;
 	case SVM_EXIT_NPF:
 		decode_nested_fault(vcpu, exit);
@@ -145,6 +159,8 @@ unsigned svm_insn_bytes(struct vcpu *vcpu, const struct exit_info *exit)
 {
 	if (vcpu->decoded_bytes != 0)
 		return vcpu->decoded_bytes;
+	if (exit->kind == EXIT_IO)
+		return (unsigned)(svm_of(vcpu)->vmcb->exit_info2 - rip_read(vcpu));
 	if (hv_caps.nrip_save)
 		return (unsigned)(svm_of(vcpu)->vmcb->next_rip - rip_read(vcpu));
 	return looked_up_bytes(vcpu, exit->kind);

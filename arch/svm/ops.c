@@ -76,6 +76,7 @@ const struct vendor_ops svm_ops = {
 	.vcpu_alloc = svm_vcpu_alloc,
 	.cpu_enable = svm_cpu_enable,
 	.cpu_disable = svm_cpu_disable,
+	.vcpu_reload = svm_vcpu_reload,
 	.vcpu_init = svm_vcpu_init,
 	.run = svm_run,
 	.regs_fetch = svm_regs_fetch,

@@ -6,6 +6,7 @@
 #include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "mm/layout.h"
+#include "vmexit/io.h"
 #include "vmexit/msr.h"
 
 #define MSRPM_PAGES 2u
@@ -24,6 +25,22 @@ static void trap_msrs(uint8_t *msrpm, uint32_t first, unsigned offset)
 		if (msr_traps_write(first + i))
 			*byte = (uint8_t)(*byte | 2u << bit);
 	}
+}
+
+/* APM volume 2: "I/O Permissions Map": one bit a port, and three beyond the last one. */
+#define IOPM_PAGES 3u
+#define IO_PORTS   0x10000u
+static bool trap_ports(struct vm *vm, struct pool *pool)
+{
+	vm->io_bitmap = pool_alloc_contiguous(pool, IOPM_PAGES);
+	if (vm->io_bitmap == NULL)
+		return false;
+	for (uint32_t port = 0; port < IO_PORTS; port++) {
+		if (io_traps_port(vm, (uint16_t)port))
+			vm->io_bitmap[port / 8] =
+				(uint8_t)(vm->io_bitmap[port / 8] | 1u << port % 8);
+	}
+	return true;
 }
 
 /* HLT; JMP to it. */
@@ -45,7 +62,7 @@ static bool build_stub(struct vm *vm, struct pool *pool)
 bool svm_vm_init(struct vm *vm, struct pool *pool)
 {
 	vm->msr_bitmap = pool_alloc_contiguous(pool, MSRPM_PAGES);
-	if (vm->msr_bitmap == NULL)
+	if (vm->msr_bitmap == NULL || !trap_ports(vm, pool))
 		return false;
 	trap_msrs(vm->msr_bitmap, 0, 0);
 	trap_msrs(vm->msr_bitmap, 0xc0000000, 0x800);
@@ -81,6 +98,8 @@ void svm_set_intercepts(struct vcpu *vcpu)
 	vmcb->intercept_exceptions = svm->step ? UINT32_MAX & ~BIT32(VECTOR_NMI) : BIT32(VECTOR_SX);
 	vmcb->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID | INTERCEPT_INVD |
 			     INTERCEPT_INVLPGA | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
+	if (vcpu->vm->sleep_machine.register_count != 0)
+		vmcb->intercept[0] |= INTERCEPT_IOIO;
 	if (svm->nmi_blocked && !svm->step)
 		vmcb->intercept[0] |= INTERCEPT_IRET;
 	vmcb->intercept[1] = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
@@ -125,6 +144,7 @@ void svm_vcpu_init(struct vcpu *vcpu)
 	struct vmcb *vmcb = svm->vmcb;
 
 	vmcb->msrpm_base = ptr_to_hpa(vcpu->vm->msr_bitmap).v;
+	vmcb->iopm_base = ptr_to_hpa(vcpu->vm->io_bitmap).v;
 	vmcb->asid = ASID_GUEST;
 	/* CPUID tells the guest of all the predictor's entries. */
 	vmcb->tlb_control =
@@ -148,6 +168,18 @@ void svm_vcpu_init(struct vcpu *vcpu)
 	svm_vmsave(svm->vmcb_hpa);
 	svm_vmsave(svm->host_vmcb_hpa);
 	init_stub(vcpu);
+}
+
+/* Nothing that the CPU has kept of the control block counts any more. */
+void svm_vcpu_reload(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	svm_clgi();
+	svm->vmcb->clean = 0;
+	svm->stub_vmcb->clean = 0;
+	svm->stub_vmcb->tlb_control = TLB_CONTROL_FLUSH_ALL;
+	svm_flush_linear(vcpu);
 }
 
 /* What INIT does to the rest. PAT, MTRRs, SYSENTER and STAR keep their values. */

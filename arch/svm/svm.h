@@ -107,6 +107,7 @@ void svm_step_skip(struct vcpu *vcpu);
 bool svm_vm_init(struct vm *vm, struct pool *pool);
 bool svm_vcpu_alloc(struct vcpu *vcpu, struct pool *pool);
 void svm_vcpu_init(struct vcpu *vcpu);
+void svm_vcpu_reload(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);
 void svm_set_intercepts(struct vcpu *vcpu);
 void svm_flush(struct vcpu *vcpu);

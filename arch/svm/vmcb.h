@@ -94,6 +94,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 #define INTERCEPT_INVD		     BIT32(22)
 #define INTERCEPT_HLT		     BIT32(24)
 #define INTERCEPT_INVLPGA	     BIT32(26)
+#define INTERCEPT_IOIO		     BIT32(27)
 #define INTERCEPT_MSR		     BIT32(28)
 #define INTERCEPT_SHUTDOWN	     BIT32(31)
 /* intercept[1] */
@@ -154,6 +155,7 @@ enum svm_exit_code {
 	SVM_EXIT_INVD = 0x76,
 	SVM_EXIT_HLT = 0x78,
 	SVM_EXIT_INVLPGA = 0x7a,
+	SVM_EXIT_IOIO = 0x7b,
 	SVM_EXIT_MSR = 0x7c,
 	SVM_EXIT_SHUTDOWN = 0x7f,
 	SVM_EXIT_VMRUN = 0x80,
@@ -167,6 +169,12 @@ enum svm_exit_code {
 	SVM_EXIT_NPF = 0x400,
 };
 #define SVM_EXIT_INVALID (~UINT64_C(0))
+
+/* EXITINFO1 of an I/O instruction; EXITINFO2 is the next RIP. APM volume 2: "IOIO Intercept". */
+#define IOIO_IN		 BIT64(0)
+#define IOIO_STRING	 BIT64(2)
+#define IOIO_BYTES	 BITS64(6, 4) /* one bit for 1, 2 or 4 */
+#define IOIO_PORT	 BITS64(31, 16)
 
 /* EXITINFO1 of a nested page fault, beyond the page-fault error code. */
 #define NPF_FINAL	 BIT64(32)

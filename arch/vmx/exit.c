@@ -60,6 +60,9 @@ __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct ex
 	case REASON_CR_ACCESS:
 		vmx_decode_cr(qualification, exit);
 		return;
+	case REASON_IO:
+		vmx_decode_io(qualification, exit);
+		return;
 	case REASON_EPT_VIOLATION:
 		if ((qualification & EPT_VIOLATION_LINEAR_VALID) != 0)
 			exit->raw_info[1] = vmcs_read(VMCS_EXIT_LINEAR_ADDRESS);

@@ -33,6 +33,7 @@ static const struct {
 	[REASON_VMXOFF] = { "VMXOFF", EXIT_VIRTUALIZATION_INSN },
 	[REASON_VMXON] = { "VMXON", EXIT_VIRTUALIZATION_INSN },
 	[REASON_CR_ACCESS] = { "CR access", EXIT_CR_ACCESS },
+	[REASON_IO] = { "I/O instruction", EXIT_IO },
 	[REASON_RDMSR] = { "RDMSR", EXIT_RDMSR },
 	[REASON_WRMSR] = { "WRMSR", EXIT_WRMSR },
 	[REASON_ENTRY_GUEST_STATE] = { "entry failed: invalid guest state", EXIT_ENTRY_FAILED },
@@ -84,6 +85,15 @@ void vmx_decode_cr(uint64_t qualification, struct exit_info *exit)
 	exit->cr.lmsw_source = (uint16_t)field_get(BITS64(31, 16), qualification);
 	if (exit->cr.kind == CR_ACCESS_CLTS || exit->cr.kind == CR_ACCESS_LMSW)
 		exit->cr.cr = 0;
+}
+
+/* SDM: "Exit Qualification for I/O Instructions". */
+void vmx_decode_io(uint64_t qualification, struct exit_info *exit)
+{
+	exit->io.port = (uint16_t)field_get(BITS64(31, 16), qualification);
+	exit->io.bytes = (uint8_t)(field_get(BITS64(2, 0), qualification) + 1);
+	exit->io.in = (qualification & BIT64(3)) != 0;
+	exit->io.string = (qualification & BIT64(4)) != 0;
 }
 
 /* SDM: "Exit Qualification for EPT Violations". */

@@ -142,6 +142,7 @@ const struct vendor_ops vmx_ops = {
 	.vcpu_alloc = vmx_vcpu_alloc,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
+	.vcpu_reload = vmx_vcpu_reload,
 	.vcpu_init = vmx_vcpu_init,
 	.run = vmx_run,
 	.regs_fetch = vmx_regs_fetch,

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "arch/vmx/bitmaps.h"
 #include "arch/vmx/enable.h"
 #include "arch/vmx/entry.h"
 #include "arch/vmx/pebs.h"
@@ -15,41 +16,10 @@
 #include "core/exception.h"
 #include "core/panic.h"
 #include "mm/layout.h"
-#include "vmexit/msr.h"
-
-/*
- * The bitmap's four quarters: reads of low and high indices, then writes. SDM: "MSR-Bitmap
- * Address".
- */
-#define MSR_BITMAP_INDICES    0x2000u
-#define MSR_BITMAP_HIGH_FIRST 0xc0000000u
-#define MSR_BITMAP_READ_HIGH  0x400u
-#define MSR_BITMAP_WRITE_LOW  0x800u
-#define MSR_BITMAP_WRITE_HIGH 0xc00u
-
-static void bitmap_set(uint8_t *quarter, uint32_t index)
-{
-	quarter[index / 8] |= (uint8_t)(1u << index % 8);
-}
 
 bool vmx_vm_init(struct vm *vm, struct pool *pool)
 {
-	uint8_t *bitmap = pool_alloc(pool);
-
-	if (bitmap == NULL)
-		return false;
-	for (uint32_t i = 0; i < MSR_BITMAP_INDICES; i++) {
-		if (msr_traps_read(i))
-			bitmap_set(bitmap, i);
-		if (msr_traps_read(MSR_BITMAP_HIGH_FIRST + i))
-			bitmap_set(bitmap + MSR_BITMAP_READ_HIGH, i);
-		if (msr_traps_write(i))
-			bitmap_set(bitmap + MSR_BITMAP_WRITE_LOW, i);
-		if (msr_traps_write(MSR_BITMAP_HIGH_FIRST + i))
-			bitmap_set(bitmap + MSR_BITMAP_WRITE_HIGH, i);
-	}
-	vm->msr_bitmap = bitmap;
-	return true;
+	return vmx_bitmaps_init(vm, pool);
 }
 
 /* Every region begins with the revision identifier. */
@@ -100,6 +70,8 @@ static void init_controls(struct vcpu *vcpu)
 	vmcs_write32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write32(VMCS_ENTRY_INTR_INFO, 0);
+	vmcs_write64(VMCS_IO_BITMAP_A, ptr_to_hpa(vcpu->vm->io_bitmap).v);
+	vmcs_write64(VMCS_IO_BITMAP_B, ptr_to_hpa(vcpu->vm->io_bitmap).v + PAGE_BYTES);
 	vmcs_write64(VMCS_MSR_BITMAP, ptr_to_hpa(vcpu->vm->msr_bitmap).v);
 	vmcs_write64(VMCS_EPTP, vmx->eptp);
 	if (has(vmx, VMX_WORD_SECONDARY, SECONDARY_VPID))
@@ -251,6 +223,20 @@ void vmx_vcpu_init(struct vcpu *vcpu)
 	flush_everything(vmx);
 	/* General registers are stored by each exit; at the start their values do not matter. */
 	vcpu->regs.available |= gprs;
+}
+
+/* VMCLEAR has written everything back. */
+void vmx_vcpu_reload(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->launched = false;
+	if (!vmcs_load(vmx->vmcs))
+		hv_panic("VMPTRLD failed on CPU %u", vcpu->index);
+	/* VMXON may have fixed other bits. */
+	vmcs_write(VMCS_HOST_CR0, read_cr0());
+	vmcs_write(VMCS_HOST_CR4, read_cr4());
+	flush_everything(vmx);
 }
 
 void vmx_vcpu_reset(struct vcpu *vcpu)

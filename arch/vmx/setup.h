@@ -8,6 +8,7 @@
 MUST_CHECK bool vmx_vm_init(struct vm *vm, struct pool *pool);
 MUST_CHECK bool vmx_vcpu_alloc(struct vcpu *vcpu, struct pool *pool);
 void vmx_vcpu_init(struct vcpu *vcpu);
+void vmx_vcpu_reload(struct vcpu *vcpu);
 
 /* What INIT does beyond the register cache. SDM: "Processor State After Reset". */
 void vmx_vcpu_reset(struct vcpu *vcpu);

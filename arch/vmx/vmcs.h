@@ -26,6 +26,8 @@
 	X(HOST_FS_SELECTOR, 0x0c08)          \
 	X(HOST_GS_SELECTOR, 0x0c0a)          \
 	X(HOST_TR_SELECTOR, 0x0c0c)          \
+	X(IO_BITMAP_A, 0x2000)               \
+	X(IO_BITMAP_B, 0x2002)               \
 	X(MSR_BITMAP, 0x2004)                \
 	X(EXIT_MSR_STORE, 0x2006)            \
 	X(EXIT_MSR_LOAD, 0x2008)             \

@@ -26,7 +26,7 @@ static void reasons_have_their_kinds(void **state)
 		assert_int_equal(vmx_exit_kind(reason), EXIT_VIRTUALIZATION_INSN);
 	/* Nobody asked for these, or they do not exist. */
 	assert_int_equal(vmx_exit_kind(12), EXIT_OTHER);
-	assert_int_equal(vmx_exit_kind(30), EXIT_OTHER);
+	assert_int_equal(vmx_exit_kind(30), EXIT_IO);
 	assert_int_equal(vmx_exit_kind(35), EXIT_OTHER);
 	assert_int_equal(vmx_exit_kind(49), EXIT_OTHER);
 	assert_int_equal(vmx_exit_kind(0x4000), EXIT_OTHER);
@@ -185,9 +185,27 @@ static void real_mode_has_no_error_codes(void **state)
 	assert_int_equal(vmx_event_encode(&event, true), 0x80000b0d);
 }
 
+static void io_qualification(void **state)
+{
+	struct exit_info exit = { 0 };
+
+	(void)state;
+	vmx_decode_io(UINT64_C(0x06040001), &exit); /* OUT 0x604, AX */
+	assert_int_equal(exit.io.port, 0x604);
+	assert_int_equal(exit.io.bytes, 2);
+	assert_false(exit.io.in);
+	assert_false(exit.io.string);
+	vmx_decode_io(UINT64_C(0xffff000b) | 1 << 4, &exit);
+	assert_int_equal(exit.io.port, 0xffff);
+	assert_int_equal(exit.io.bytes, 4);
+	assert_true(exit.io.in);
+	assert_true(exit.io.string);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(io_qualification),
 		cmocka_unit_test(reasons_have_their_kinds),
 		cmocka_unit_test(cr_accesses_are_decoded),
 		cmocka_unit_test(ept_violations_are_decoded),

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmexit/io.h"
+
+#include <stddef.h>
+
+#include "arch/x86/cr.h"
+#include "arch/x86/insn.h"
+#include "vmexit/emulate.h"
+#include "vmexit/guest_memory.h"
+#include "vmexit/suspend.h"
+
+bool io_traps_port(const struct vm *vm, uint16_t port)
+{
+	return sleep_has_port(&vm->sleep_machine, port);
+}
+
+static uint32_t port_read(void *context, uint16_t port, unsigned bytes)
+{
+	(void)context;
+	switch (bytes) {
+	case 1:
+		return inb(port);
+	case 2:
+		return inw(port);
+	default:
+		return inl(port);
+	}
+}
+
+static void port_write(void *context, uint16_t port, uint32_t value, unsigned bytes)
+{
+	struct vcpu *vcpu = context;
+
+	if (sleep_is_request(&vcpu->vm->sleep_machine, port, bytes, value))
+		suspend(vcpu, port, bytes, value);
+	else
+		suspend_port_write(port, bytes, value);
+}
+
+/* --- INS and OUTS ---------------------------------------------------------------------------- */
+
+static bool covers(void *context, gpa_t gpa)
+{
+	(void)context;
+	(void)gpa;
+	return false;
+}
+
+static bool read_nothing(void *context, gpa_t gpa, void *to, unsigned bytes)
+{
+	(void)context;
+	(void)gpa;
+	(void)to;
+	(void)bytes;
+	return false;
+}
+
+static void write_nothing(void *context, gpa_t gpa, const void *from, unsigned bytes)
+{
+	(void)context;
+	(void)gpa;
+	(void)from;
+	(void)bytes;
+}
+
+/*
+ * What the emulator leaves to the CPU (memory that no RAM is behind, or with a data breakpoint on it) the CPU cannot have,
+ * as it would exit again. No system puts itself to sleep in that way.
+ */
+static enum exit_verdict string_exit(struct vcpu *vcpu)
+{
+	const struct emulate_target target = { .context = vcpu,
+					       .covers = covers,
+					       .read = read_nothing,
+					       .write = write_nothing,
+					       .traps_ports = true,
+					       .port_read = port_read,
+					       .port_write = port_write };
+	struct insn insn;
+
+	if (!guest_fetch_insn(vcpu, &insn))
+		return VERDICT_RESUME; /* another CPU has just taken it away */
+	switch (emulate_insn(vcpu, &insn, &target)) {
+	case EMULATE_DONE:
+		return VERDICT_NEXT_INSN;
+	case EMULATE_RESUME:
+		return VERDICT_RESUME;
+	case EMULATE_NATIVE:
+		break;
+	}
+	events_raise_gp(vcpu, 0);
+	return VERDICT_RESUME;
+}
+
+/* --- IN and OUT ------------------------------------------------------------------------------ */
+
+#define BREAKPOINT_IO 2u
+
+/* SDM: "Debug Control Register (DR7)", "Breakpoint Field Recognition". */
+uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t port, unsigned bytes)
+{
+	uint64_t met = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned kind = dr7 >> (16 + 4 * i) & 3, mask = dr7 >> (18 + 4 * i) & 3;
+		uint64_t first = address[i] & ~(uint64_t)mask;
+
+		if ((dr7 >> 2 * i & 3) != 0 && kind == BREAKPOINT_IO &&
+		    first < (uint64_t)port + bytes && port <= first + mask)
+			met |= BIT64(i);
+	}
+	return met;
+}
+
+/* An I/O breakpoint is a trap after the instruction. SDM: "I/O Breakpoint Exception Conditions" and "Debug Registers". */
+static void trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
+{
+	const uint64_t address[4] = { read_dr0(), read_dr1(), read_dr2(), read_dr3() };
+	uint64_t hit = io_breakpoints_met(dr7_read(vcpu), address, port, bytes);
+
+	if (hit != 0)
+		events_raise_db(vcpu, hit);
+}
+
+static void load_accumulator(struct vcpu *vcpu, unsigned bytes, uint32_t value)
+{
+	uint64_t kept = bytes == 4 ? 0 : ~(BIT64(8 * bytes) - 1);
+	uint64_t old = regs_fixed_read(&vcpu->regs, REG_RAX);
+
+	regs_fixed_write(&vcpu->regs, REG_RAX, (old & kept) | value);
+}
+
+/* The CPU has checked the privilege level and the permission bits. */
+enum exit_verdict io_exit(struct vcpu *vcpu, const struct exit_info *exit)
+{
+	uint16_t port = exit->io.port;
+	unsigned bytes = exit->io.bytes;
+
+	if (exit->io.string)
+		return string_exit(vcpu);
+	if (exit->io.in)
+		load_accumulator(vcpu, bytes, port_read(vcpu, port, bytes));
+	else
+		port_write(vcpu, port, (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX), bytes);
+	if (cr4_read_bits(vcpu, CR4_DE) != 0)
+		trap_breakpoints(vcpu, port, bytes);
+	return VERDICT_NEXT_INSN;
+}

@@ -89,7 +89,9 @@ def wait_reset(machine, where):
         found = machine.expect_any([r"^LAUNCH: |^FACT: begin |Solovisor \S+ \d CPU", r"^PROBE: end "],
                                    RESET_SECONDS)[0]
         return ("reset", "goes on")[found]
-    machine.wait_until(lambda: machine.bochs_log().count("Reset(HARDWARE) called") > 1
+    # One reset is that of the start.
+    machine.wait_until(lambda: len(re.findall(r"Reset\((?:HARD|SOFT)WARE\) called",
+                                              machine.bochs_log())) > 1
                        or machine.seen(r"^PROBE: end "), RESET_SECONDS)
     return "goes on" if machine.seen(r"^PROBE: end ") else "reset"
 
@@ -98,6 +100,8 @@ def run(name, where, hosted, full=False, log=None):
     """Run a row of the table on one machine: its facts, {key: text}."""
     probe = table.PROBES[name]
     arguments = probe.full_arguments if full and probe.full_arguments is not None else probe.arguments
+    if where.startswith("qemu"):
+        arguments = f"{arguments} {probe.qemu_words}".strip()
     label = log or f"transparency-{name}-{where}-{'hosted' if hosted else 'bare'}"
     os.makedirs(RUN, exist_ok=True)
     image = probe_esp(probe.program, arguments, hosted, probe.config).write(

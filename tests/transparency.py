@@ -16,6 +16,7 @@ class Probe:
     machines  in every run, `full` in the full run as well
     seconds   about how long both runs of one machine take: {"qemu": ..., "bochs": ...}
     full_arguments  instead of `arguments` in the full run
+    qemu_words      more of them in QEMU
     resets    the program ends in a reset of the machine: whether it comes is a fact
     """
     program: str
@@ -23,6 +24,7 @@ class Probe:
     full: tuple = ()
     arguments: str = ""
     full_arguments: typing.Optional[str] = None
+    qemu_words: str = ""
     seconds: dict = dataclasses.field(default_factory=lambda: {"qemu": 8, "bochs": 40})
     resets: bool = False
     qemu: dict = dataclasses.field(default_factory=dict)
@@ -91,17 +93,26 @@ def later_b0(bare, hosted):
 
 SVM_INSNS = ("vmrun", "vmload", "stgi", "clgi", "invlpga")
 
+
+def on_amd(probe, key, reason, change):
+    """On every machine with AMD-V."""
+    return [Allowed(probe, where, key, reason, change) for where in ("qemu-*", "svm-*")]
+
+
 USUAL = ("qemu-2", "vtx-2", "svm-1")
 MORE = ("qemu-1", "qemu-4", "vtx-1", "svm-2")
 
 # Name of the row: what it runs. Sorted by name.
 PROBES = {
     "facts_cpuid": Probe("facts_cpuid", USUAL, MORE),
+    "facts_cpuid.hidden": Probe("facts_cpuid", ("qemu-1",), ("vtx-1", "svm-1"),
+                                config={"cpuid": "hidden"}),
     # QEMU dies of instruction breakpoints where the code segment's base is not 0.
     "facts_debug": Probe("facts_debug", ("vtx-1", "svm-1"), ("vtx-2", "svm-2"),
                          full_arguments="full", seconds={"bochs": 70}),
     "facts_debug-flat": Probe("facts_debug", ("qemu-1",), ("qemu-2",), "flat full",
                               seconds={"qemu": 12}),
+    "facts_msr": Probe("facts_msr", USUAL, MORE),
 }
 
 ALLOWED = [
@@ -109,14 +120,15 @@ ALLOWED = [
     Allowed("facts_cpuid", "*", "cpu*.cpuid.0x400000*", "the hypervisor's name, cpuid = named"),
     Allowed("facts_cpuid", "vtx-*", "cpu*.cpuid.0x1.*", "VMX is not offered, and cpuid = named",
             bits((0, 0, 1 << 5 | 1 << 6 | 1 << 31, 0), (None, None, 1 << 31, None))),
+    Allowed("facts_cpuid.hidden", "vtx-*", "cpu*.cpuid.0x1.*", "VMX is not offered",
+            bits((0, 0, 1 << 5 | 1 << 6, 0), (None, None, 0, None))),
     Allowed("facts_cpuid", "svm-*", "cpu*.cpuid.0x1.*", "cpuid = named",
             bits((0, 0, 1 << 31, 0), (None, None, 1 << 31, None))),
-    *[Allowed("facts_cpuid", where, key, "SVM is not offered", change)
-      for where in ("qemu-*", "svm-*")
-      for key, change in (("cpu*.cpuid.0x80000001.*",
-                           bits((0, 0, 1 << 2 | 1 << 12, 0), (None, None, 0, None))),
-                          ("cpu*.cpuid.0x8000000a.0", texts_to("0x0 0x0 0x0 0x0")))],
-    Allowed("facts_cpuid", "svm-*", "cpu*.cpuid.0x8000001f.0",
+    *on_amd("facts_cpuid*", "cpu*.cpuid.0x80000001.*", "SVM is not offered",
+            bits((0, 0, 1 << 2 | 1 << 12, 0), (None, None, 0, None))),
+    *on_amd("facts_cpuid*", "cpu*.cpuid.0x8000000a.0", "SVM is not offered",
+            texts_to("0x0 0x0 0x0 0x0")),
+    Allowed("facts_cpuid*", "svm-*", "cpu*.cpuid.0x8000001f.0",
             "memory encryption would give hidden memory a second address",
             texts_to("0x0 0x0 0x0 0x0")),
     # --- facts_debug ---
@@ -145,4 +157,36 @@ ALLOWED = [
             "docs/emulators.md: a step and a breakpoint on data are two exceptions",
             texts("db@handler db@2,f=102,dr6=ffff0ff0 db@3,f=102,dr6=ffff4ff1 end@5",
                   "db@2,f=102,dr6=ffff4ff1 db@3,f=102,dr6=ffff4ff0 end@5")),
+    # --- facts_msr ---
+    *[Allowed("facts_msr", "vtx-*", f"cpu*.msr.{hex(msr)}", "VMX is not offered",
+              texts_to(f"to {hex(msr)}: vector 13 error 0x0")) for msr in range(0x480, 0x492)],
+    Allowed("facts_msr", "vtx-*", "cpu*.msr.0x3a", "VMX is locked off: FEATURE_CONTROL",
+            texts("to 0x3a: 0x0, written", "to 0x3a: 0x1, write faults")),
+    Allowed("facts_msr", "vtx-*", "cpu*.bits.0x3a", "VMX is locked off: FEATURE_CONTROL",
+            texts("faults 0x0 taken 0xfffffffe ignored 0xffffffff00000000 other 0x0",
+                  "faults 0xfffffffffffffffe taken 0x0 ignored 0x0 other 0x0")),
+    Allowed("facts_msr", "qemu-*", "cpu*.bits.0xc0000080",
+            "SVM is not offered (EFER.SVME); and QEMU lets EFER.LME change under paging",
+            texts("faults 0x0 taken 0x1101 ignored 0xffffffffffffe6fe other 0x0",
+                  "faults 0x1100 taken 0x1 ignored 0xffffffffffffe6fe other 0x0")),
+    Allowed("facts_msr", "svm-*", "cpu*.bits.0xc0000080", "SVM is not offered (EFER.SVME)",
+            texts("faults 0xffffffffffffa3fe taken 0x5001 ignored 0x400 other 0x0",
+                  "faults 0xffffffffffffb3fe taken 0x4001 ignored 0x400 other 0x0")),
+    *on_amd("facts_msr", "cpu*.bits.0xc0010010",
+            "no memory encryption: SYSCFG bit 23 is reserved; the emulators ignore all writes",
+            texts("faults 0x0 taken 0x0 ignored 0xffffffffffffffff other 0x0",
+                  "faults 0x800000 taken 0x0 ignored 0xffffffffff7fffff other 0x0")),
+    Allowed("facts_msr", "qemu-*", "cpu*.bits.0xc0010114", "SVM is locked off: VM_CR",
+            texts("faults 0x0 taken 0x0 ignored 0xffffffffffffffe7 other 0x0",
+                  "faults 0xffffffffffffffe0 taken 0x0 ignored 0x7 other 0x0")),
+    Allowed("facts_msr", "svm-*", "cpu*.bits.0xc0010114", "SVM is locked off: VM_CR",
+            texts("faults 0xffffffffffffffe0 taken 0x7 ignored 0x0 other 0x0",
+                  "faults 0xffffffffffffffe0 taken 0x0 ignored 0x7 other 0x0")),
+    *on_amd("facts_msr", "cpu*.bits.0xc0010117", "SVM is not offered: VM_HSAVE_PA",
+            texts_to("absent")),
+    *on_amd("facts_msr", "cpu*.msr.0xc0010114", "SVM is locked off: VM_CR",
+            texts_to("to 0xc0010114: 0x18, written")),
+    *[entry for msr in ("0xc0010117", "0xc0010118") for entry in on_amd(
+        "facts_msr", "cpu*.msr." + msr, "SVM is not offered: VM_HSAVE_PA, SVM_KEY",
+        texts_to(f"to {msr}: vector 13 error 0x0"))],
 ]

@@ -210,12 +210,16 @@ bool page_track_is_closed(const struct page_track *track, gpa_t gpa)
 	return region != NULL && opens(frame_in(region, gpa));
 }
 
+/* Only the frames of the range are looked at: mostly it is one. */
 static bool part_has_writer(const struct page_track_region *region, uint64_t start, uint64_t last)
 {
-	for (unsigned i = 0; i < ARRAY_COUNT(region->frames); i++) {
-		uint64_t address = region->base + i * PAGE_BYTES;
+	uint64_t end = region->base + (LARGE_PAGE_BYTES - 1);
+	uint64_t address = start > region->base ? start : region->base;
 
-		if (region->frames[i].writer != 0 && address >= start && address <= last)
+	if (last < end)
+		end = last;
+	for (; address <= end; address += PAGE_BYTES) {
+		if (region->frames[page_format_index(address, 0)].writer != 0)
 			return true;
 	}
 	return false;

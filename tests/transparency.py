@@ -99,6 +99,12 @@ def on_amd(probe, key, reason, change):
     return [Allowed(probe, where, key, reason, change) for where in ("qemu-*", "svm-*")]
 
 
+def nmi_rf(bare, hosted):
+    """RF in the flags that an NMI saves."""
+    return re.sub(r"(nmi@\w+,f=)(\w+)", lambda match: f"{match[1]}{int(match[2], 16) | 1 << 16:x}",
+                  bare or "") == hosted
+
+
 USUAL = ("qemu-2", "vtx-2", "svm-1")
 MORE = ("qemu-1", "qemu-4", "vtx-1", "svm-2")
 
@@ -112,7 +118,16 @@ PROBES = {
                          full_arguments="full", seconds={"bochs": 70}),
     "facts_debug-flat": Probe("facts_debug", ("qemu-1",), ("qemu-2",), "flat full",
                               seconds={"qemu": 12}),
-    "facts_msr": Probe("facts_msr", USUAL, MORE),
+    "facts_exceptions": Probe("facts_exceptions", ("qemu-2",), ("qemu-1",),
+                              seconds={"qemu": 12, "bochs": 70}),
+    **{f"facts_exceptions-{name}": Probe(
+        "facts_exceptions", machines, more, f"reset {arguments}", resets=True)
+       for name, machines, more, arguments in (
+           ("no-gate", ("qemu-1", "vtx-1"), ("svm-1",), "gate"),
+           ("no-stack", ("qemu-2",), ("vtx-1", "svm-1"), "stack user"),
+           ("no-table", ("qemu-1",), ("vtx-1", "svm-1"), "table"))},
+    "facts_interrupts": Probe("facts_interrupts", ("qemu-2", "vtx-2"), ("qemu-1", "qemu-4"),
+                              seconds={"qemu": 15, "bochs": 70}),
 }
 
 ALLOWED = [
@@ -189,4 +204,7 @@ ALLOWED = [
     *[entry for msr in ("0xc0010117", "0xc0010118") for entry in on_amd(
         "facts_msr", "cpu*.msr." + msr, "SVM is not offered: VM_HSAVE_PA, SVM_KEY",
         texts_to(f"to {msr}: vector 13 error 0x0"))],
+    # --- facts_exceptions, facts_interrupts ---
+    Allowed("facts_interrupts", "vtx-*", "nmi.*",
+            "docs/emulators.md: RF is set in what an NMI's exit saves", nmi_rf),
 ]

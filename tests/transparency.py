@@ -128,6 +128,7 @@ PROBES = {
            ("no-table", ("qemu-1",), ("vtx-1", "svm-1"), "table"))},
     "facts_interrupts": Probe("facts_interrupts", ("qemu-2", "vtx-2"), ("qemu-1", "qemu-4"),
                               seconds={"qemu": 15, "bochs": 70}),
+    "facts_msr": Probe("facts_msr", USUAL, MORE),
 }
 
 ALLOWED = [

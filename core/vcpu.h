@@ -49,10 +49,13 @@ struct vcpu {
 	_Atomic(uint32_t)
 		in_guest; /* the CPU executes the guest, or is past its last look at the kicks */
 	struct kick_box kick;	   /* set by others */
+	uint64_t sipi_tsc;	   /* VT-x: when it was started, until an INIT came */
 	_Atomic(uint32_t) startup; /* core/startup.h: INIT and SIPI on their way */
 	bool trial;		   /* leave the run loop at the first exit */
 	uint64_t exit_counts[VCPU_EXIT_KINDS];
-	uint64_t hidden_writes;	     /* to the hypervisor's memory, all dropped */
+	uint64_t hidden_writes; /* to the hypervisor's memory, all dropped */
+	uint64_t icr_carried;	/* x2APIC mode: the command in it if it was executed in software */
+	bool icr_is_carried;
 	uint32_t apic_ldr, apic_dfr; /* what the guest wrote last, where its writes are trapped */
 	uint64_t mtrr_digest; /* (l) of its MTRRs when it last finished a change; 0: not yet */
 	uint8_t decoded_bytes; /* a handler has decoded the instruction that exited: its length, else 0 */

@@ -31,10 +31,10 @@ void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value)
 
 	switch (reg) {
 	case APIC_ICR_LOW:
-		if (!icr_write_trapped(
-			    vcpu, (uint64_t)(apic_read(page, APIC_ICR_HIGH) >> 24) << 32 | value))
-			return;
-		break;
+		if (icr_is_for_hardware(value))
+			break;
+		icr_carry(vcpu, (uint64_t)(apic_read(page, APIC_ICR_HIGH) >> 24) << 32 | value);
+		return;
 	case APIC_LDR:
 		vcpu->apic_ldr = value;
 		break;
@@ -49,17 +49,15 @@ void apic_register_write(struct vcpu *vcpu, uint32_t reg, uint32_t value)
 		vcpu->apic_id = apic_read(page, APIC_ID) >> 24;
 }
 
-/* A store of 32 bits from a register or immediate: all that operating systems use. */
-static bool simple_value(struct vcpu *vcpu, const struct store *store, uint32_t *value)
+/* A store from a register or immediate: all that operating systems use. */
+static bool simple_value(struct vcpu *vcpu, const struct store *store, uint64_t *value)
 {
-	if (store->bytes != 4)
-		return false;
 	switch (store->kind) {
 	case STORE_REGISTER:
-		*value = (uint32_t)gpr_read_raw(vcpu, store->reg);
+		*value = gpr_read_raw(vcpu, store->reg) >> (store->high_byte ? 8 : 0);
 		return true;
 	case STORE_IMMEDIATE:
-		*value = (uint32_t)store->immediate;
+		*value = store->immediate;
 		return true;
 	case STORE_EXCHANGE:
 	case STORE_STRING:
@@ -68,26 +66,45 @@ static bool simple_value(struct vcpu *vcpu, const struct store *store, uint32_t 
 	return false;
 }
 
-static bool decode_write(struct vcpu *vcpu, uint32_t *value)
+/* What is not an aligned store of 32 bits is undefined, and the APIC's own affair but for the command register. */
+static void write_as_it_is(struct vcpu *vcpu, uint32_t offset, unsigned bytes, uint64_t value)
+{
+	volatile uint8_t *page = vcpu->cpu->apic_page;
+
+	if (offset + bytes > APIC_ICR_LOW && offset < APIC_ICR_HIGH) {
+		if (bytes == 4 && (offset & 3) == 0)
+			apic_register_write(vcpu, APIC_ICR_LOW, (uint32_t)value);
+		return;
+	}
+	apic_store(page, offset, bytes, value);
+	vcpu->apic_ldr = apic_read(page, APIC_LDR);
+	vcpu->apic_dfr = apic_read(page, APIC_DFR);
+	vcpu->apic_id = apic_read(page, APIC_ID) >> 24;
+}
+
+static bool write_decoded(struct vcpu *vcpu, uint32_t offset)
 {
 	struct insn insn;
 	struct store store;
+	uint64_t value;
 
 	if (!guest_fetch_insn(vcpu, &insn) || !decode_store(&insn, &store) ||
-	    !simple_value(vcpu, &store, value))
+	    !simple_value(vcpu, &store, &value) || offset + store.bytes > PAGE_BYTES)
 		return false;
+	if (store.bytes == 4 && (offset & 0xf) == 0)
+		apic_register_write(vcpu, offset, (uint32_t)value);
+	else
+		write_as_it_is(vcpu, offset, store.bytes, value);
 	vcpu->decoded_bytes = insn.bytes;
 	return true;
 }
 
 enum exit_verdict apic_write_exit(struct vcpu *vcpu, gpa_t gpa)
 {
-	uint32_t offset = (uint32_t)(gpa.v & (PAGE_BYTES - 1)), value;
+	uint32_t offset = (uint32_t)(gpa.v & (PAGE_BYTES - 1));
 
-	if ((offset & 0xf) == 0 && decode_write(vcpu, &value)) {
-		apic_register_write(vcpu, offset, value);
+	if (write_decoded(vcpu, offset))
 		return VERDICT_NEXT_INSN;
-	}
 	step_begin(vcpu, STEP_APIC_WRITE, gpa);
 	return VERDICT_RESUME;
 }

@@ -16,6 +16,9 @@
 #define RIGHTS_DATA16	  (SEGMENT_P | SEGMENT_S | 0x3u)
 #define RIGHTS_CODE16	  (SEGMENT_P | SEGMENT_S | 0xbu)
 
+/* From the SIPI's exit to the INIT's, with the entry between them. */
+#define LATE_INIT_US	  100u
+
 static void reset_segments(struct vcpu *vcpu)
 {
 	struct segment segment = { .limit = 0xffff, .rights = RIGHTS_DATA16 };
@@ -76,6 +79,7 @@ static void reset_vcpu(struct vcpu *vcpu)
 	apic_reset(vcpu->apic_base, vcpu->cpu->apic_page);
 	vcpu->apic_ldr = 0;
 	vcpu->apic_dfr = APIC_DFR_FLAT;
+	vcpu->icr_is_carried = false;
 }
 
 void vcpu_set_activity(struct vcpu *vcpu, enum activity activity)
@@ -99,10 +103,29 @@ static bool is_boot_cpu(const struct vcpu *vcpu)
 	return (vcpu->apic_base & APIC_BASE_BSP) != 0;
 }
 
-enum exit_verdict init_exit(struct vcpu *vcpu)
+static void take_init(struct vcpu *vcpu)
 {
 	reset_vcpu(vcpu);
 	vcpu_set_activity(vcpu, is_boot_cpu(vcpu) ? ACTIVITY_RUNNING : ACTIVITY_WAIT_SIPI);
+}
+
+/*
+ * In wait-for-SIPI an INIT is blocked, and comes when the SIPI has started the CPU: it would be taken away again, where an
+ * INIT more does nothing to a CPU that waits on the bare machine. SDM: "Other Causes of VM Exits".
+ */
+static bool came_before_sipi(struct vcpu *vcpu)
+{
+	const uint64_t start = vcpu->sipi_tsc;
+
+	vcpu->sipi_tsc = 0;
+	return start != 0 && rip_read(vcpu) == 0 &&
+	       rdtsc() - start < (uint64_t)host_values.tsc_khz * LATE_INIT_US / 1000;
+}
+
+enum exit_verdict init_exit(struct vcpu *vcpu)
+{
+	if (!came_before_sipi(vcpu))
+		take_init(vcpu);
 	return VERDICT_RESUME;
 }
 
@@ -112,6 +135,7 @@ enum exit_verdict sipi_exit(struct vcpu *vcpu, uint8_t vector)
 	if (sleep_is_leaving(&vcpu->vm->sleep))
 		return VERDICT_RESUME;
 	start_at(vcpu, vector);
+	vcpu->sipi_tsc = rdtsc();
 	return VERDICT_RESUME;
 }
 
@@ -123,10 +147,10 @@ void startup_apply(struct vcpu *vcpu)
 	case STARTUP_NOTHING:
 		break;
 	case STARTUP_RESET:
-		init_exit(vcpu);
+		take_init(vcpu);
 		break;
 	case STARTUP_RESET_AND_START:
-		init_exit(vcpu);
+		take_init(vcpu);
 		start_at(vcpu, vector);
 		break;
 	case STARTUP_START:
@@ -189,19 +213,16 @@ static void carry(struct vcpu *target, uint32_t low)
 	}
 }
 
-bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr)
+void icr_carry(struct vcpu *vcpu, uint64_t icr)
 {
-	uint32_t low = (uint32_t)icr, destination = (uint32_t)(icr >> 32), mode = low & ICR_MODE;
+	uint32_t low = (uint32_t)icr, destination = (uint32_t)(icr >> 32);
 	struct vm *vm = vcpu->vm;
 
-	if (mode != ICR_MODE_INIT && mode != ICR_MODE_STARTUP && mode != ICR_MODE_NMI)
-		return true;
 	/* An INIT level de-assert does nothing to any CPU since the Pentium. */
-	if (mode == ICR_MODE_INIT && (low & ICR_LEVEL) != 0 && (low & ICR_ASSERT) == 0)
-		return false;
+	if ((low & ICR_MODE) == ICR_MODE_INIT && (low & ICR_LEVEL) != 0 && (low & ICR_ASSERT) == 0)
+		return;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		if (is_target(vcpu, vm->vcpus[i], low, destination))
 			carry(vm->vcpus[i], low);
 	}
-	return false;
 }

@@ -3,6 +3,7 @@
 #ifndef VMEXIT_INIT_SIPI_H
 #define VMEXIT_INIT_SIPI_H
 
+#include "arch/x86/apic.h"
 #include "vmexit/exit.h"
 
 /* VT-x: the CPU has received them while in the guest. */
@@ -17,9 +18,15 @@ void vcpu_set_activity(struct vcpu *vcpu, enum activity activity);
 void startup_apply(struct vcpu *vcpu);
 
 /*
- * A write to the interrupt command register, trapped (AMD-V): destination in bits 63:32 as x2APIC has it. INIT, SIPI
- * and NMI are carried in software. True: it is none of these, execute the write on the hardware.
+ * A write to the interrupt command register, trapped (AMD-V): INIT, SIPI and NMI are carried in software, the rest is
+ * executed on the hardware. The destination is in bits 63:32 as x2APIC has it.
  */
-MUST_CHECK bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr);
+static inline bool icr_is_for_hardware(uint32_t low)
+{
+	uint32_t mode = low & ICR_MODE;
+
+	return mode != ICR_MODE_INIT && mode != ICR_MODE_STARTUP && mode != ICR_MODE_NMI;
+}
+void icr_carry(struct vcpu *vcpu, uint64_t icr);
 
 #endif

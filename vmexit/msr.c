@@ -122,16 +122,34 @@ static enum exit_verdict write_apic_base(struct vcpu *vcpu)
 	return change_apic_base(vcpu);
 }
 
-/* SDM: "Interrupt Command Register (ICR) in x2APIC mode"; there is no delivery status. */
+/* SDM: "Interrupt Command Register (ICR) in x2APIC mode"; there is no delivery status. What is not carried the CPU judges. */
 #define X2APIC_ICR_RESERVED (BITS64(31, 20) | BITS64(17, 16) | BITS64(13, 12))
 
 static enum exit_verdict write_x2apic_icr(struct vcpu *vcpu)
 {
 	uint64_t value = msr_value(vcpu);
 
-	if (apic_mode(vcpu->apic_base) != APIC_X2APIC || (value & X2APIC_ICR_RESERVED) != 0)
+	if (apic_mode(vcpu->apic_base) != APIC_X2APIC)
 		return refuse(vcpu);
-	return taken(vcpu, !icr_write_trapped(vcpu, value) || wrmsr_safe(MSR_X2APIC_ICR, value));
+	if (icr_is_for_hardware((uint32_t)value)) {
+		vcpu->icr_is_carried = false;
+		return taken(vcpu, wrmsr_safe(MSR_X2APIC_ICR, value));
+	}
+	if ((value & X2APIC_ICR_RESERVED) != 0)
+		return refuse(vcpu);
+	icr_carry(vcpu, value);
+	vcpu->icr_carried = value;
+	vcpu->icr_is_carried = true;
+	return VERDICT_NEXT_INSN;
+}
+
+static enum exit_verdict read_x2apic_icr(struct vcpu *vcpu)
+{
+	uint64_t value;
+
+	if (apic_mode(vcpu->apic_base) != APIC_X2APIC || !rdmsr_safe(MSR_X2APIC_ICR, &value))
+		return refuse(vcpu);
+	return give(vcpu, vcpu->icr_is_carried ? vcpu->icr_carried : value);
 }
 
 static enum exit_verdict read_efer(struct vcpu *vcpu)
@@ -270,7 +288,7 @@ static const struct msr_entry table[] = {
 	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, &hv_caps.hides_vmx, read_absent, write_absent },
 	{ MSR_RTIT_OUTPUT_BASE, MSR_RTIT_ADDR3_B, &hv_caps.hides_trace, read_absent, write_absent },
 	/* INIT and SIPI are carried in software */
-	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, &hv_caps.traps_apic, NULL, write_x2apic_icr },
+	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, &hv_caps.traps_apic, read_x2apic_icr, write_x2apic_icr },
 	/* the CPU would write over us */
 	{ MSR_HW_FEEDBACK_PTR, MSR_HW_FEEDBACK_PTR, &hv_caps.hides_vmx, NULL, write_hw_feedback },
 	/* SVME is ours */

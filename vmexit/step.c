@@ -209,7 +209,10 @@ enum exit_verdict step_exit(struct vcpu *vcpu)
 		break;
 	case STEP_APIC_WRITE:
 		__builtin_memcpy(&value, vcpu->step_scratch + reg, sizeof(value));
-		apic_register_write(vcpu, reg, value);
+		/* What was there before is no command. */
+		if (reg != APIC_ICR_LOW ||
+		    (vcpu->step_gpa.v & (APIC_REG_STRIDE - 1)) < sizeof(value))
+			apic_register_write(vcpu, reg, value);
 		break;
 	default:
 		break;

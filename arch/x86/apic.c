@@ -15,6 +15,26 @@ void apic_write(volatile uint8_t *page, uint32_t reg, uint32_t value)
 	*(volatile uint32_t *)(page + reg) = value;
 }
 
+void apic_store(volatile uint8_t *page, uint32_t offset, unsigned bytes, uint64_t value)
+{
+	volatile void *at = page + offset;
+
+	switch (bytes) {
+	case 1:
+		*(volatile uint8_t *)at = (uint8_t)value;
+		break;
+	case 2:
+		*(volatile uint16_t *)at = (uint16_t)value;
+		break;
+	case 4:
+		*(volatile uint32_t *)at = (uint32_t)value;
+		break;
+	default:
+		*(volatile uint64_t *)at = value;
+		break;
+	}
+}
+
 static void wait_accepted(volatile uint8_t *page)
 {
 	for (uint32_t polls = 0; polls < PENDING_POLLS; polls++) {
@@ -109,5 +129,7 @@ void apic_reset(uint64_t apic_base, volatile uint8_t *page)
 		apic_write(page, APIC_LDR, 0);
 	}
 	reset_write(x2apic, page, APIC_SVR, APIC_SVR_RESET);
+	/* The first write shows what was noted so far, also of the writes above. SDM: "Error Handling". */
+	reset_write(x2apic, page, APIC_ESR, 0);
 	reset_write(x2apic, page, APIC_ESR, 0);
 }

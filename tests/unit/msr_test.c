@@ -102,10 +102,9 @@ enum apic_base_result apic_base_write(struct vcpu *vcpu, uint64_t value)
 	return APIC_BASE_REFUSED;
 }
 
-bool icr_write_trapped(struct vcpu *vcpu, uint64_t icr)
+void icr_carry(struct vcpu *vcpu, uint64_t icr)
 {
 	(void)vcpu, (void)icr;
-	return false;
 }
 
 void memtype_mtrr_written(struct vcpu *vcpu)
@@ -134,9 +133,9 @@ static const struct range vmx_writes[] = {
 	{ 0x1b, 0x1b },	  { 0x3a, 0x3a },   { 0x79, 0x79 },   { 0x200, 0x23f }, { 0x250, 0x26f },
 	{ 0x2ff, 0x2ff }, { 0x3f1, 0x3f1 }, { 0x480, 0x493 }, { 0x560, 0x587 }, { 0x17d0, 0x17d0 },
 };
-static const struct range svm_reads[] = { { 0x1b, 0x1b },
-					  { 0xc0000080, 0xc0000080 },
-					  { 0xc0010114, 0xc0010118 } };
+static const struct range svm_reads[] = {
+	{ 0x1b, 0x1b }, { 0x830, 0x830 }, { 0xc0000080, 0xc0000080 }, { 0xc0010114, 0xc0010118 }
+};
 static const struct range svm_writes[] = {
 	{ 0x1b, 0x1b },
 	{ 0x830, 0x830 },

@@ -110,6 +110,11 @@ MORE = ("qemu-1", "qemu-4", "vtx-1", "svm-2")
 
 # Name of the row: what it runs. Sorted by name.
 PROBES = {
+    "facts_apic": Probe("facts_apic", ("qemu-2",), ("qemu-1", "qemu-4"), "widths boot-off"),
+    "facts_apic_bochs": Probe("facts_apic", ("vtx-2", "svm-1"), ("vtx-1", "svm-2"), "vectors"),
+    "facts_startup_bochs": Probe("facts_startup", ("vtx-2",), ("svm-2",), "rounds 5 patient",
+                                 "rounds 20 patient"),
+    "task": Probe("task", ("qemu-2", "vtx-2"), ("svm-1", "svm-2"), "facts"),
     "facts_cpuid": Probe("facts_cpuid", USUAL, MORE),
     "facts_cpuid.hidden": Probe("facts_cpuid", ("qemu-1",), ("vtx-1", "svm-1"),
                                 config={"cpuid": "hidden"}),
@@ -132,6 +137,27 @@ PROBES = {
 }
 
 ALLOWED = [
+    Allowed("facts_apic", "qemu-[24]", "cpu[1-9].x2apic.icr-after.*",
+            "INIT, SIPI and NMI are not written to the hardware; QEMU reads half of a command back"),
+    Allowed("facts_apic_bochs", "svm-*", "cpu*.xapic.icr.*-nobody",
+            "INIT, SIPI and NMI are not sent by the hardware: no error if nobody takes them"),
+    *[Allowed(probe, where, f"cpu*.xapic.icr-after.{which}",
+              "the page is read natively, and INIT, SIPI and NMI are not written to the hardware",
+              always=False)
+      for probe, where in (("facts_apic", "qemu-*"), ("facts_apic_bochs", "svm-*"))
+      for which in ("*nmi*", "sipi-*", "init-deassert")],
+    # --- facts_startup ---
+    *[Allowed("facts_startup_bochs", where, key, "Bochs: " + reason, always=where == "vtx-*")
+      for where in ("vtx-*", "svm-*")
+      for key, reason in (
+          ("state.cr0", "an INIT sets CD and NW, which it does not change"),
+          ("state.cr2", "an INIT leaves CR2, which becomes 0"),
+          ("state.edx", "an INIT clears EDX, which gets the CPU's signature"),
+          ("state.msr.0xc0000081", "an INIT changes STAR"),
+          ("state.msr.0xc0000084", "an INIT changes FMASK"),
+          ("state.msr.0xc0000102", "an INIT changes KERNEL_GS_BASE"))],
+    Allowed("facts_startup_bochs", "vtx-*", "state.msr.0x3a", "VMX is not offered: locked off",
+            texts("0x0", "0x1")),
     # --- facts_cpuid: EAX, EBX, ECX, EDX ---
     Allowed("facts_cpuid", "*", "cpu*.cpuid.0x400000*", "the hypervisor's name, cpuid = named"),
     Allowed("facts_cpuid", "vtx-*", "cpu*.cpuid.0x1.*", "VMX is not offered, and cpuid = named",

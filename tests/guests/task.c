@@ -3,7 +3,12 @@
  * Task switches in protected mode: JMP, CALL, IRET, interrupts and a fault through task gates, 32-bit
  * and 16-bit task-state segments, and those that must fault, without and with paging.
  * lib/task.asm has the tasks; here are their tables.
+ *
+ *   task.efi [facts]
+ *
+ *   facts  print what is found instead of comparing it with what the manuals say, also on another CPU
  */
+#include "tests/guests/lib/fact.h"
 #include "tests/guests/lib/probe.h"
 
 enum { AREA_PAGES = 16, PAGE = 4096, NAME_BYTES = 44 };
@@ -194,16 +199,35 @@ static struct task_data *fill(bool paging)
 	return data;
 }
 
+static bool prints_facts;
+
+static void print_facts(bool paging, const struct task_data *data)
+{
+	const char *key = paging ? "paged" : "unpaged";
+
+	for (uint32_t i = 0; i < probe_task_count; i++)
+		fact_line("%stask.%s.%u = 0x%x: %s", fact_cpu(), key, i,
+			  *(volatile uint32_t *)(uint64_t)(RESULTS + 4 * i),
+			  probe_task_expected[i].name);
+	fact_line("%stask.%s.fault = %u (0x%x) at 0x%x", fact_cpu(), key, data->fault_vector,
+		  data->fault_error, data->unexpected_eip);
+}
+
 static void run(bool paging)
 {
 	const uint64_t fs_base = probe_rdmsr(MSR_FS_BASE), gs_base = probe_rdmsr(MSR_GS_BASE);
 	const struct task_data *data = fill(paging);
 
-	probe_print("PROBE: %s paging\n", paging ? "with" : "without");
+	if (!prints_facts)
+		probe_print("PROBE: %s paging\n", paging ? "with" : "without");
 	probe_task_run();
 	probe_wrmsr(MSR_FS_BASE, fs_base);
 	probe_wrmsr(MSR_GS_BASE, gs_base);
 	__asm__ volatile("mov %0, %%dr7" : : "r"(UINT64_C(0x400)));
+	if (prints_facts) {
+		print_facts(paging, data);
+		return;
+	}
 	for (uint32_t i = 0; i < probe_task_count; i++) {
 		const uint32_t found = *(volatile uint32_t *)(uint64_t)(RESULTS + 4 * i);
 
@@ -214,16 +238,31 @@ static void run(bool paging)
 		    data->fault_vector, data->fault_error, data->unexpected_eip);
 }
 
+static void run_both(void *argument)
+{
+	(void)argument;
+	run(false);
+	run(true);
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
 	EFI_PHYSICAL_ADDRESS area = BASE;
+	const char *options = probe_begin(image, table);
 
-	probe_begin(image, table);
+	prints_facts = probe_has_word(options, "facts");
+	if (prints_facts)
+		fact_begin("task");
 	if (probe_check(!EFI_ERROR(BS->AllocatePages(AllocateAddress, EfiLoaderCode, AREA_PAGES,
 						     &area)),
 			"area", "0x%x is not free", BASE)) {
-		run(false);
-		run(true);
+		run_both(NULL);
+		if (prints_facts && probe_cpu_count > 1) {
+			probe_start_and_wait(1, run_both, NULL);
+			probe_check(probe_join(1, 20000), "join", "CPU 1");
+		}
 	}
+	if (prints_facts)
+		fact_end();
 	return probe_end();
 }

@@ -123,6 +123,8 @@ void probe_stop_cpus(void);
 /* How often the function of this CPU was entered. */
 uint64_t probe_entries(uint32_t index);
 bool probe_start_init(void);
+/* Below 1 MiB: where the first SIPI leads to. */
+uint64_t probe_trampoline_page(void);
 void probe_icr(uint32_t apic_id, uint32_t low);
 uint64_t probe_apic_base(void);
 uint32_t probe_apic_read(uint32_t offset);

@@ -127,6 +127,11 @@ bool probe_start_init(void)
 	return true;
 }
 
+uint64_t probe_trampoline_page(void)
+{
+	return trampoline;
+}
+
 void probe_start_cpu(uint32_t index, probe_function function, void *argument,
 		     const struct probe_startup *startup)
 {

@@ -150,6 +150,16 @@ static void borrow(struct vcpu *vcpu)
 	reg_write(vcpu, APIC_LVT_LINT1, ICR_MODE_NMI);
 }
 
+/* Nothing that was sent before arrives: it has been off. */
+static void borrow_at_start(struct vcpu *vcpu)
+{
+	bool is_closed = kick_close(&vcpu->kick, rdtsc());
+
+	borrow(vcpu);
+	if (is_closed)
+		kick_open(&vcpu->kick);
+}
+
 /* The CPU is the judge of a value, and takes it whole: with EN, unless nothing else will do. */
 static bool write_off(struct vcpu *vcpu, uint64_t value, bool really)
 {
@@ -287,6 +297,8 @@ void apic_base_begin(struct vcpu *vcpu)
 	HV_ASSERT(apic_mode(apic_base) != APIC_XAPIC || protect(vcpu, page));
 	vcpu->apic_base_hardware = apic_base;
 	vcpu->apic_gpa = page;
+	if (!is_on(apic_base))
+		borrow_at_start(vcpu);
 	set_trapped_page(vcpu);
 	if (apic_mode(apic_base) == APIC_XAPIC) {
 		vcpu->apic_ldr = apic_read(vcpu->cpu->apic_page, APIC_LDR);

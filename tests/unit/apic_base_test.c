@@ -325,6 +325,17 @@ static void transitions_are_refused_as_the_cpu_does(void **state)
 	refused(x2apic);
 }
 
+static void off_at_the_start(void **state)
+{
+	(void)state;
+	hw.base = guest_base = BASE;
+	guest.apic_base = guest.apic_base_hardware = BASE;
+	guest.apic_followed = false;
+	apic_base_begin(&guest);
+	check();
+	written(BASE | APIC_BASE_EN);
+}
+
 static void what_is_pending_is_forgotten(void **state)
 {
 	(void)state;
@@ -450,6 +461,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(off_and_on, set_up),
 		cmocka_unit_test_setup(transitions_are_refused_as_the_cpu_does, set_up),
+		cmocka_unit_test_setup(off_at_the_start, set_up),
 		cmocka_unit_test_setup(what_is_pending_is_forgotten, set_up),
 		cmocka_unit_test_setup(an_apic_that_stays_off, set_up),
 		cmocka_unit_test_setup(moves, set_up),

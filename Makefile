@@ -213,6 +213,7 @@ setup-build setup-image setup-test setup-emulators setup-guest:
 #:   make test               all tests, reduced counts; the last line says how many passed and failed
 #:        T=pattern          only those whose name contains it
 #:   make test-full          every combination
+#:   make soak               the long loads: Linux under stress for ten minutes and what follows
 #:   make check              only the checks that need no machine
 #:   make unit               only the unit tests on this host
 #:   make usb                build/solovisor.img, to be copied to a stick with dd
@@ -231,12 +232,20 @@ CPUS ?= 2
 MEM ?= 1024
 VENDOR ?= svm
 INITRAMFS := build/guest/initramfs.cpio
+# More for the same guest, only where it is used: their size is paid for in every boot.
+INITRAMFS_PARTS := build/guest/stress.cpio build/guest/kernel.cpio
 
-.PHONY: run usb iso install test test-full check unit bench
+.PHONY: run usb iso install initramfs test test-full soak check unit bench
 $(INITRAMFS): scripts/mkinitramfs $(wildcard tests/guests/linux/*) | setup-image setup-guest
 	$(quiet) CPIO $@
 	@mkdir -p $(@D)
 	$(Q)scripts/mkinitramfs $@
+
+$(INITRAMFS_PARTS): build/guest/%.cpio: $(INITRAMFS)
+	$(quiet) CPIO $@
+	$(Q)scripts/mkinitramfs $@ --part $*
+
+initramfs: $(INITRAMFS) $(INITRAMFS_PARTS)
 
 run: all guests $(INITRAMFS) setup-image setup-emulators setup-guest
 	$(Q)mkdir -p build/run
@@ -257,9 +266,9 @@ install: all setup-image
 # --- tests -------------------------------------------------------------------------------------
 
 T ?=
-test check unit: setup-test
-test: setup-emulators setup-guest
-test check unit:
+test soak check unit: setup-test
+test soak: setup-emulators setup-guest
+test soak check unit:
 	$(Q)scripts/test $(if $(filter test,$@),all,$@) $(if $(T),--only '$(T)')
 
 test-full:

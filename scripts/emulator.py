@@ -40,6 +40,8 @@ GUEST = os.path.join(BUILD, "guest")
 KERNEL_CLOUD = os.path.join(GUEST, "vmlinuz-cloud")
 KERNEL_GENERIC = os.path.join(GUEST, "vmlinuz-generic")
 INITRAMFS = os.path.join(GUEST, "initramfs.cpio")
+INITRAMFS_STRESS = os.path.join(GUEST, "stress.cpio")
+INITRAMFS_KERNEL = os.path.join(GUEST, "kernel.cpio")
 SOLOVISOR = os.path.join(BUILD, "solovisor.efi")
 # What Debian's kernel needs to come up on Bochs at all, bare as well.
 BOCHS_CMDLINE = "nokaslr mitigations=off clearcpuid=xsaves,mwaitx"

@@ -38,7 +38,7 @@ def kernel_command_line(emulator, do, cmdline="", work=None):
 
 
 def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,poweroff",
-              kernel=None, cmdline="", config=None, options="", work=None):
+              kernel=None, cmdline="", config=None, options="", work=None, parts=None):
     """An ESP that ends in Linux's userspace.
 
     starter   "launch": one program after the other (tests/guests/launch.c), the quickest
@@ -50,6 +50,7 @@ def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,power
               Solovisor is the first one, Linux the next; a machine with `ordered=False`
     host      "next", "linux" (Solovisor loads the kernel) or None: bare, without Solovisor
     do        the words for the guest's init, tests/guests/linux/init
+    parts     more archives for the initramfs, as {"/stress.cpio": path}; not with host "linux"
     config    more entries for solovisor.conf;  options: Solovisor's command line
     """
     esp = Esp()
@@ -69,8 +70,11 @@ def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,power
         esp.file("/acpi_tables.efi", guest("acpi_tables"))
         lines.append("\\acpi_tables.efi")
     solovisor = f"{dos(PROGRAM)} {options}".strip()
-    linux = f"\\vmlinuz.efi initrd=\\initrd.cpio {arguments}"
-    grub_linux = f"linux /vmlinuz.efi {arguments}\ninitrd /initrd.cpio\nboot\n"
+    initrds = ["/initrd.cpio", *(parts or {})]
+    for name, path in (parts or {}).items():
+        esp.file(name, path)
+    linux = f"\\vmlinuz.efi {' '.join('initrd=' + dos(name) for name in initrds)} {arguments}"
+    grub_linux = f"linux /vmlinuz.efi {arguments}\ninitrd {' '.join(initrds)}\nboot\n"
     if starter == "launch":
         lines += [solovisor] if host else []
         lines += [linux] if host != "linux" else []

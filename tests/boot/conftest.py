@@ -7,7 +7,7 @@
         machine.expect("HELLO", 30)
 
 Markers: seconds(N) how long a test takes (the longest are started first), alone (nothing beside
-it), full (only with SV_FULL=1).
+it), full (only with SV_FULL=1), soak (only in `make soak`, and nothing else there).
 """
 import json
 import os
@@ -22,18 +22,21 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from emulator import RUN, Bochs, Esp, Qemu  # noqa: E402
 
 FULL = os.environ.get("SV_FULL", "") not in ("", "0")
+SOAK = "SV_SOAK" in os.environ
 
 
 def pytest_configure(config):
     for marker in ("seconds(n): about how long the test takes",
                    "alone: run with no other test beside it",
-                   "full: only in the full run"):
+                   "full: only in the full run",
+                   "soak: only in make soak"):
         config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(config, items):
-    if not FULL:
-        skipped = [item for item in items if item.get_closest_marker("full")]
+    skipped = [item for item in items if SOAK != (item.get_closest_marker("soak") is not None)
+               or (item.get_closest_marker("full") and not FULL)]
+    if skipped:
         items[:] = [item for item in items if item not in skipped]
         config.hook.pytest_deselected(items=skipped)
     listing = os.environ.get("SV_COLLECT")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/exception.h"
 
+#include "arch/x86/apic.h"
 #include "arch/x86/insn.h"
 #include "core/cpu.h"
 #include "core/log.h"
@@ -95,6 +96,18 @@ static void dump_frame(const struct exception_frame *f)
 		  (unsigned long long)f->r14, (unsigned long long)f->r15);
 }
 
+/* One at a time: a level-triggered line that is still up would send the next one at once, for ever. */
+static bool drop_interrupt(struct exception_frame *frame)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (frame->vector < APIC_FIRST_TAKEN || !cpu->drops_interrupts)
+		return false;
+	apic_end_interrupt(cpu->vcpu->apic_base, cpu->apic_page, (uint8_t)frame->vector);
+	frame->rflags &= ~RFLAGS_IF;
+	return true;
+}
+
 void exception_handle(struct exception_frame *frame)
 {
 	if (frame->vector == VECTOR_NMI) {
@@ -111,6 +124,8 @@ void exception_handle(struct exception_frame *frame)
 		return;
 	}
 	if (frame->vector != VECTOR_MC && fix_up(frame))
+		return;
+	if (drop_interrupt(frame))
 		return;
 	log_set_synchronous();
 	dump_frame(frame);

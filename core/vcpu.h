@@ -92,6 +92,7 @@ struct cpu {
 	uint64_t gdt[32];
 	uint32_t tss[26];
 	bool enabled;			 /* VMX or SVM is on */
+	bool drops_interrupts;		 /* one that comes now is forgotten */
 	struct boot_cpu_context context; /* (b) of the loader's call */
 	struct cpu_saved_state saved;
 	struct failure failure; /* why the last request failed */

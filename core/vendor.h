@@ -57,6 +57,8 @@ struct vendor_ops {
 	void (*vcpu_reset)(struct vcpu *vcpu);
 	/* vcpu->activity has changed. */
 	void (*activity_changed)(struct vcpu *vcpu);
+	/* This CPU: let pending interrupts come, on the host's IDT (core/exception.h). */
+	void (*take_interrupts)(void);
 
 	/* Forget translations of the guest-physical map on this CPU before the next entry. */
 	void (*flush_tdp)(struct vcpu *vcpu);

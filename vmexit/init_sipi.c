@@ -73,12 +73,22 @@ void vcpu_reset_but_apic(struct vcpu *vcpu)
 	vendor->vcpu_reset(vcpu);
 }
 
+static void reset_apic(struct vcpu *vcpu)
+{
+	struct cpu *cpu = vcpu->cpu;
+
+	apic_reset(vcpu->apic_base, cpu->apic_page);
+	cpu->drops_interrupts = true;
+	apic_drop_pending(vcpu->apic_base, cpu->apic_page, vendor->take_interrupts);
+	cpu->drops_interrupts = false;
+	vcpu->apic_ldr = 0;
+	vcpu->apic_dfr = APIC_DFR_FLAT;
+}
+
 static void reset_vcpu(struct vcpu *vcpu)
 {
 	vcpu_reset_but_apic(vcpu);
-	apic_reset(vcpu->apic_base, vcpu->cpu->apic_page);
-	vcpu->apic_ldr = 0;
-	vcpu->apic_dfr = APIC_DFR_FLAT;
+	reset_apic(vcpu);
 	vcpu->icr_is_carried = false;
 }
 

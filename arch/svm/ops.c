@@ -84,6 +84,7 @@ const struct vendor_ops svm_ops = {
 	.msr_write = svm_msr_write,
 	.vcpu_reset = svm_vcpu_reset,
 	.activity_changed = svm_activity_changed,
+	.take_interrupts = svm_take_interrupts,
 	.flush_tdp = svm_flush,
 	.flush_linear = svm_flush_linear,
 	.set_tdp_root = svm_set_tdp_root,

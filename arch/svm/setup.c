@@ -197,6 +197,13 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	svm_flush(vcpu);
 }
 
+void svm_take_interrupts(void)
+{
+	svm_stgi();
+	interrupts_take();
+	svm_clgi();
+}
+
 void svm_flush(struct vcpu *vcpu)
 {
 	struct vmcb *vmcb = svm_of(vcpu)->vmcb;

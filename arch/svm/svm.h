@@ -109,6 +109,8 @@ bool svm_vcpu_alloc(struct vcpu *vcpu, struct pool *pool);
 void svm_vcpu_init(struct vcpu *vcpu);
 void svm_vcpu_reload(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);
+/* Let pending interrupts come in the host. */
+void svm_take_interrupts(void);
 void svm_set_intercepts(struct vcpu *vcpu);
 void svm_flush(struct vcpu *vcpu);
 void svm_flush_linear(struct vcpu *vcpu);

@@ -150,6 +150,7 @@ const struct vendor_ops vmx_ops = {
 	.msr_write = vmx_msr_write,
 	.vcpu_reset = vmx_vcpu_reset,
 	.activity_changed = vmx_activity_changed,
+	.take_interrupts = vmx_take_interrupts,
 	.flush_tdp = vmx_flush_tdp,
 	.flush_linear = vmx_flush_linear,
 	.set_tdp_root = vmx_set_tdp_root,

@@ -257,6 +257,11 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmx_flush_linear(vcpu);
 }
 
+void vmx_take_interrupts(void)
+{
+	interrupts_take();
+}
+
 void vmx_activity_changed(struct vcpu *vcpu)
 {
 	if (vcpu->activity == ACTIVITY_RUNNING) {

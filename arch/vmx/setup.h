@@ -13,6 +13,8 @@ void vmx_vcpu_reload(struct vcpu *vcpu);
 /* What INIT does beyond the register cache. SDM: "Processor State After Reset". */
 void vmx_vcpu_reset(struct vcpu *vcpu);
 void vmx_activity_changed(struct vcpu *vcpu);
+/* Let pending interrupts come in the host. */
+void vmx_take_interrupts(void);
 
 void vmx_flush_tdp(struct vcpu *vcpu);
 void vmx_flush_linear(struct vcpu *vcpu);

@@ -4,6 +4,7 @@
 #include "arch/x86/insn.h"
 
 #define PENDING_POLLS 100000u
+#define TAKE_MAX      512u
 
 uint32_t apic_read(volatile uint8_t *page, uint32_t reg)
 {
@@ -87,11 +88,49 @@ static void reset_write(bool x2apic, volatile uint8_t *page, uint32_t reg, uint3
 		return;
 }
 
-static uint32_t isr_read(bool x2apic, volatile uint8_t *page, unsigned word)
+/* A word of the 256 bits of ISR or IRR. */
+static uint32_t bits_read(bool x2apic, volatile uint8_t *page, uint32_t reg, unsigned word)
 {
 	if (x2apic)
-		return (uint32_t)rdmsr(MSR_X2APIC_BASE + (APIC_ISR >> 4) + word);
-	return apic_read(page, APIC_ISR + 16 * word);
+		return (uint32_t)rdmsr(MSR_X2APIC_BASE + (reg >> 4) + word);
+	return apic_read(page, reg + 16 * word);
+}
+
+static bool is_pending(bool x2apic, volatile uint8_t *page)
+{
+	uint32_t pending = 0;
+
+	for (unsigned word = APIC_FIRST_TAKEN / 32; word < 8; word++)
+		pending |= bits_read(x2apic, page, APIC_IRR, word);
+	return pending != 0;
+}
+
+/*
+ * A disabled APIC accepts no more, but it keeps what it has, and that would come when the guest enables it.
+ * SDM: "Local APIC State After It Has Been Software Disabled".
+ */
+void apic_drop_pending(uint64_t apic_base, volatile uint8_t *page, void (*take)(void))
+{
+	bool x2apic = apic_mode(apic_base) == APIC_X2APIC;
+
+	if (apic_mode(apic_base) == APIC_DISABLED || !is_pending(x2apic, page))
+		return;
+	reset_write(x2apic, page, APIC_TPR, (APIC_FIRST_TAKEN - 1) & 0xf0);
+	for (unsigned count = 0; count < TAKE_MAX && is_pending(x2apic, page); count++) {
+		reset_write(x2apic, page, APIC_SVR, APIC_SVR_RESET | APIC_SVR_ENABLE);
+		take();
+		reset_write(x2apic, page, APIC_SVR, APIC_SVR_RESET);
+	}
+	reset_write(x2apic, page, APIC_TPR, 0);
+	reset_write(x2apic, page, APIC_ESR, 0);
+}
+
+void apic_end_interrupt(uint64_t apic_base, volatile uint8_t *page, uint8_t vector)
+{
+	bool x2apic = apic_mode(apic_base) == APIC_X2APIC;
+
+	if ((bits_read(x2apic, page, APIC_ISR, vector / 32) & BIT32(vector % 32)) != 0)
+		reset_write(x2apic, page, APIC_EOI, 0);
 }
 
 /* Number of the last LVT entry; the one for CMCI is the seventh. */
@@ -121,7 +160,8 @@ void apic_reset(uint64_t apic_base, volatile uint8_t *page)
 	reset_write(x2apic, page, APIC_TPR, 0);
 	/* Only an EOI takes a bit out of ISR: at most one for each vector. */
 	for (unsigned word = 0; word < 8; word++) {
-		for (unsigned count = 0; count < 32 && isr_read(x2apic, page, word) != 0; count++)
+		for (unsigned count = 0; count < 32 && bits_read(x2apic, page, APIC_ISR, word) != 0;
+		     count++)
 			reset_write(x2apic, page, APIC_EOI, 0);
 	}
 	if (!x2apic) {

@@ -31,6 +31,8 @@
 #define APIC_TIMER_INITIAL   0x380u
 #define APIC_TIMER_DIVIDE    0x3e0u
 
+/* Vectors below are exceptions' as well, and no handler could tell. */
+#define APIC_FIRST_TAKEN     32u
 #define APIC_SVR_RESET	     0xffu
 #define APIC_SVR_ENABLE	     BIT32(8)
 #define APIC_LVT_MASKED	     BIT32(16)
@@ -79,7 +81,19 @@ void apic_send_nmi(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id)
 /* The same for anything else: `low` is the ICR's low half, without the destination. */
 void apic_send(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id, uint32_t low);
 
-/* Put the registers of this CPU's APIC into their state after INIT. SDM: "Local APIC State After an INIT Reset". */
+/*
+ * Put the registers of this CPU's APIC into their state after INIT, but for what is pending.
+ * SDM: "Local APIC State After an INIT Reset".
+ */
 void apic_reset(uint64_t apic_base, volatile uint8_t *page);
+
+/*
+ * After apic_reset(): forget what is pending. Software can do that only by taking it: `take` lets it come, at least one
+ * interrupt, and its handler calls apic_end_interrupt(). Only vectors from APIC_FIRST_TAKEN on come.
+ */
+void apic_drop_pending(uint64_t apic_base, volatile uint8_t *page, void (*take)(void));
+
+/* EOI, if this interrupt is in service: a spurious one is not. */
+void apic_end_interrupt(uint64_t apic_base, volatile uint8_t *page, uint8_t vector);
 
 #endif

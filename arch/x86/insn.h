@@ -267,6 +267,12 @@ static inline void interrupts_disable(void)
 	asm volatile("cli" : : : "memory");
 }
 
+/* Let what is pending come, between the two instructions after STI. */
+static inline void interrupts_take(void)
+{
+	asm volatile("sti\n\tnop\n\tcli" : : : "memory");
+}
+
 /* Supervisor accesses to user pages are allowed between the two. SDM: "STAC", "CLAC". */
 static inline void stac(void)
 {

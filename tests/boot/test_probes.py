@@ -126,6 +126,17 @@ def test_startup(vm, where, cpus, arguments):
     run(vm, where, cpus, "startup", arguments)
 
 
+@pytest.mark.seconds(10)
+@pytest.mark.parametrize("where,arguments,hosted", [
+    ("qemu", "", True), ("qemu", "x2apic", True), ("vtx", "rounds 10 patient", True),
+    pytest.param("qemu", "", False, marks=full), pytest.param("qemu", "x2apic", False, marks=full),
+    pytest.param("vtx", "x2apic rounds 10 patient", True, marks=full),
+    pytest.param("vtx", "rounds 10 patient", False, marks=full)])
+def test_init_forgets_interrupts(vm, where, arguments, hosted):
+    """What is pending in a CPU's APIC when an INIT comes does not come after the restart."""
+    run(vm, where, 2, "pending", arguments, hosted)
+
+
 @pytest.mark.seconds(8)
 @pytest.mark.parametrize("where,cpu", [
     ("qemu", ""), pytest.param("qemu", "phys-bits=46", marks=full)])

@@ -257,7 +257,8 @@ static void registers(void)
 	probe_apic_write(APIC_ESR, 0);
 	fact("register.esr.after", "%x", probe_apic_read(APIC_ESR));
 	fact("register.icr", "%x", probe_apic_read(APIC_ICR));
-	/* What can only be read takes no harm. */
+	/* What can only be read takes no harm. The firmware's count is not to go on. */
+	probe_apic_write(APIC_INITIAL, 0);
 	probe_apic_write(APIC_ISR, 0xffffffff);
 	probe_apic_write(APIC_CURRENT, 0xffffffff);
 	fact("register.read-only", "%x %x", probe_apic_read(APIC_ISR),

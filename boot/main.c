@@ -12,6 +12,7 @@
 #include "boot/place.h"
 #include "boot/report.h"
 #include "boot/settings.h"
+#include "boot/sleep.h"
 #include "boot/version.h"
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
@@ -61,6 +62,7 @@ static EFI_STATUS main_virtualize(const struct config *config)
 			place_release_tables(info);
 	}
 	if (!EFI_ERROR(status)) {
+		sleep_claim(&info->sleep);
 		main_drain_log(info);
 		report_title("Solovisor %s: %u CPU%s, %lu KiB at 0x%lx", SOLOVISOR_VERSION,
 			     cpu_count, cpu_count == 1 ? "" : "s", info->hv_bytes / 1024,

@@ -7,6 +7,8 @@
 
 #define HEADER_BYTES	    36u
 #define FACS_BYTES_MIN	    24u
+#define FACS_FLAGS	    20u
+#define FACS_64BIT_WAKE	    0x02u
 #define FACS_ALIGNMENT	    64u
 
 /* FADT. ACPI: "Fixed ACPI Description Table (FADT)". */
@@ -239,4 +241,13 @@ void sleep_find(uint64_t rsdp, struct boot_sleep *sleep)
 	add_facs(read(&fadt, FADT_FACS, 4), sleep);
 	if (sleep->facs_count != 0 && find_types(rsdp, &fadt, types))
 		add_registers(&fadt, types, sleep);
+}
+
+void sleep_claim(const struct boot_sleep *sleep)
+{
+	for (uint32_t i = 0; i < sleep->facs_count && sleep->register_count != 0; i++) {
+		uint8_t *facs = (uint8_t *)(uintptr_t)sleep->facs[i];
+
+		facs[FACS_FLAGS] = (uint8_t)(facs[FACS_FLAGS] & ~FACS_64BIT_WAKE);
+	}
 }

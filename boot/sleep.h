@@ -15,6 +15,12 @@
 void sleep_find(uint64_t rsdp, struct boot_sleep *sleep);
 
 /*
+ * Once the machine is ours: an OS is woken in real mode or in 32-bit protected mode, and the FACS says so. ACPI:
+ * 64BIT_WAKE_SUPPORTED_F.
+ */
+void sleep_claim(const struct boot_sleep *sleep);
+
+/*
  * Pure. The SLP_TYP values for PM1a and PM1b that Name (_S3_, Package () {...}) in `aml` has; false: no such name. AML is
  * not interpreted: the name is looked for, with what makes it a package of integers. ACPI: "\_Sx (System States)", "AML
  * Grammar Definition".

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 
 import pytest
-from chains import linux_esp
-from emulator import INITRAMFS, RUN, TOP
+from chains import CONFIG, PROGRAM, config_text, dos, guest, linux_esp
+from emulator import FIRMWARE, INITRAMFS, RUN, SOLOVISOR, TOP, Esp
 
 SLEEP = os.path.join(TOP, "tests", "guests", "linux", "sleep")
 
@@ -87,3 +87,73 @@ def test_rtcwake(vm, cpus, rounds):
 def test_rtcwake_bare(vm):
     """What the emulated machine does by itself."""
     sleep_in_linux(vm, None, 2, 2)
+
+
+# --- without an operating system: tests/guests/sleep.c ---------------------------------------------
+
+def rom_with_s3():
+    """The firmware for Bochs, with tests/boot/s3_rom.asm in front of its reset code."""
+    rom = bytearray(read(os.path.join(FIRMWARE, "OVMF_2M.fd")))
+    os.makedirs(RUN, exist_ok=True)
+    path = os.path.join(RUN, f"s3_rom.{os.getpid()}.fd")
+    subprocess.run(["nasm", "-f", "bin", "-Werror", "-o", path,
+                    os.path.join(TOP, "tests", "boot", "s3_rom.asm")], check=True)
+    code = read(path)
+    assert rom[-0x4:-0x1] == b"\xe9\x09\xff", "OVMF begins in another way"
+    assert rom[-0x8000:-0x8000 + len(code)] == b"\xff" * len(code), "the place is not free"
+    rom[-0x8000:-0x8000 + len(code)] = code
+    rom[-0x3:-0x1] = b"\x01\x80"
+    with open(path, "wb") as file:
+        file.write(rom)
+    return path
+
+
+def probe_machine(vm, emulator, vendor, cpus, hosted, lines):
+    esp = Esp().file("/EFI/BOOT/BOOTX64.EFI", guest("launch")).file("/sleep.efi", guest("sleep"))
+    esp.file("/acpi_tables.efi", guest("acpi_tables")).file(PROGRAM, SOLOVISOR)
+    esp.text(CONFIG, config_text(guest="next", serial="com1", log="info"))
+    start = [dos(PROGRAM)] if hosted else []
+    script = [line for word in lines for line in (start if word == "solovisor" else [word])]
+    esp.text("/launch.txt", "\n".join(["\\acpi_tables.efi", *script, ":poweroff"]) + "\n")
+    if emulator == "qemu":
+        return vm.qemu(esp, cpus=cpus, timeout=150)
+    return vm.bochs(esp, vendor=vendor, cpus=cpus, timeout=400,
+                    extra=[f"romimage: file={rom_with_s3()}, address=0xffe00000, options=none"])
+
+
+MACHINES = [("bochs", "vtx", 2), ("qemu", "svm", 2),
+            pytest.param("bochs", "svm", 1, marks=pytest.mark.full),
+            pytest.param("bochs", "vtx", 1, marks=pytest.mark.full),
+            pytest.param("qemu", "svm", 4, marks=pytest.mark.full)]
+
+
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("emulator,vendor,cpus", MACHINES)
+@pytest.mark.parametrize("hosted", [True, pytest.param(False, marks=pytest.mark.full)])
+def test_probe(vm, emulator, vendor, cpus, hosted):
+    """Asleep and awake, three times; all CPUs are where they were before."""
+    machine = probe_machine(vm, emulator, vendor, cpus, hosted,
+                            ["solovisor", "\\sleep.efi rounds=3"])
+    machine.expect("SLEEP: at 0x", 150)
+    for number in range(1, 4):
+        found = machine.expect(rf"SLEEP: awake {number:08x} cpu 0{{8}} name ([0-9a-f]{{8}}) "
+                               rf"others {cpus - 1:08x} name ([0-9a-f]{{8}})", 60)
+        if hosted:
+            assert found.group(1) == "6f6c6f53", "the hypervisor's name begins with Solo"
+            assert found.group(2) == "6f6c6f53" or cpus == 1
+        else:
+            assert "6f6c6f53" not in found.groups()
+    machine.expect("SLEEP: end", 30)
+    assert len(machine.seen(rf"solovisor: awake after S3: {cpus} CPUs")) == (3 if hosted else 0)
+    machine.stop()
+
+
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("emulator,vendor,cpus", MACHINES)
+def test_stays_awake(vm, emulator, vendor, cpus):
+    """A write that should put the machine to sleep and does not: every CPU comes back to what it was doing."""
+    machine = probe_machine(vm, emulator, vendor, cpus, True,
+                            ["\\sleep.efi prepare", "solovisor", "\\sleep.efi fail"])
+    machine.expect(r"S3 was asked for, and the machine is still awake", 200)
+    assert machine.expect(r"PROBE: end good=(\d+) bad=(\d+)", 60).group(2) == "0"
+    machine.stop()

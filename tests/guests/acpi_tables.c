@@ -2,7 +2,7 @@
 /*
  * ACPI tables for a machine whose firmware publishes none (OVMF on Bochs), so that Linux finds
  * every CPU, the I/O APIC and the power button of the i440FX: RSDP, XSDT, FADT, FACS, MADT and a
- * DSDT that holds only \_S5.
+ * DSDT that holds only \_S3 and \_S5.
  *
  *   acpi_tables.efi [next]    next: return EFI_NOT_FOUND, so that a boot manager goes on
  */
@@ -97,13 +97,17 @@ struct tables {
 	struct fadt fadt;
 	struct {
 		struct acpi_header header;
-		uint8_t code[16];
+		uint8_t code[24];
 	} __attribute__((packed)) dsdt;
 	struct madt madt;
 };
 
-/* Name (_S5_, Package (4) { 0, 0, 0, 0 }): sleep type 0 is the PIIX4's soft off. */
-static const uint8_t dsdt_code[] = { 0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0, 0, 0, 0 };
+/*
+ * Name (_S5_, Package (4) { 0, 0, 0, 0 }): sleep type 0 is the PIIX4's soft off; 1 is S3 to Bochs, for which
+ * tests/boot/s3_rom.asm does the firmware's part.
+ */
+static const uint8_t dsdt_code[] = { 0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0, 0, 0, 0,
+				     0x08, '_', 'S', '3', '_', 0x12, 0x06, 0x04, 1, 1, 0, 0 };
 
 typedef struct {
 	uint64_t id;
@@ -251,6 +255,17 @@ static void fill_tables(struct tables *tables, const uint32_t *ids, UINTN cpus)
 	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
 }
 
+/* For tests/boot/s3_rom.asm, which knows nothing but CMOS when the machine has slept. */
+static void note_facs(uint32_t facs)
+{
+	for (uint8_t i = 0; i < 4; i++) {
+		const uint8_t index = (uint8_t)(0x60 + i), byte = (uint8_t)(facs >> 8 * i);
+
+		__asm__ volatile("outb %0, $0x70" : : "a"(index));
+		__asm__ volatile("outb %0, $0x71" : : "a"(byte));
+	}
+}
+
 static BOOLEAN has_acpi(EFI_SYSTEM_TABLE *system_table)
 {
 	for (UINTN i = 0; i < system_table->NumberOfTableEntries; i++) {
@@ -298,6 +313,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	ZeroMem((void *)address, sizeof(struct tables));
 	cpus = read_apic_ids(ids);
 	fill_tables((struct tables *)address, ids, cpus);
+	note_facs((uint32_t)(UINTN) & ((struct tables *)address)->facs);
 	status = BS->InstallConfigurationTable(&acpi_20_guid, &((struct tables *)address)->rsdp);
 	Print(L"ACPI: tables for %d CPUs at 0x%lx: %r\n", cpus, address, status);
 	if (EFI_ERROR(status))

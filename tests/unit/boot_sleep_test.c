@@ -293,6 +293,22 @@ static void nothing_to_wake_up_from(void **state)
 	assert_int_equal(sleep.register_count, 0);
 }
 
+static void claimed(void **state)
+{
+	struct boot_sleep sleep;
+
+	(void)state;
+	m.facs[0][20] = 0x03;
+	sleep_find(address(m.rsdp), &sleep);
+	assert_int_equal(m.facs[0][20], 0x03);
+	sleep_claim(&sleep);
+	assert_int_equal(m.facs[0][20], 0x01);
+	m.facs[0][20] = 0x03;
+	sleep.register_count = 0; /* not ours to say */
+	sleep_claim(&sleep);
+	assert_int_equal(m.facs[0][20], 0x03);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make, discard)
 
 int main(void)
@@ -306,6 +322,7 @@ int main(void)
 		T(registers_in_other_spaces),
 		T(older_tables),
 		T(nothing_to_wake_up_from),
+		T(claimed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

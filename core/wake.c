@@ -78,7 +78,7 @@ static void place_trampoline(const struct vm *vm)
 {
 	uint32_t base = (uint32_t)vm->sleep_machine.low_base;
 	uint16_t segment = (uint16_t)(base >> 4);
-	uint8_t *code = (uint8_t *)WAKE_CODE;
+	uint8_t *code = (uint8_t *)WAKE_CODE, *root = (uint8_t *)WAKE_ROOT;
 	struct wake_words *words =
 		(struct wake_words *)(code + (wake_trampoline_words - wake_trampoline));
 
@@ -91,7 +91,7 @@ static void place_trampoline(const struct vm *vm)
 	words->long_offset += base;
 	words->gdt_base += base;
 	/* The host's own top table may lie above 4 GiB, where 32-bit code cannot point CR3 to. */
-	__builtin_memcpy((void *)WAKE_ROOT, hpa_to_ptr((hpa_t){ host_map_cr3() }), PAGE_BYTES);
+	__builtin_memcpy(root, hpa_to_ptr((hpa_t){ host_map_cr3() }), PAGE_BYTES);
 }
 
 void wake_arm(struct vm *vm)

@@ -72,7 +72,7 @@ static void frame_port_write(void *context, uint16_t port, uint32_t value, unsig
 	port_value = value + port + bytes;
 }
 
-static const struct emulate_target target = {
+static struct emulate_target target = {
 	.context = frame,
 	.covers = covers,
 	.read = frame_read,
@@ -463,6 +463,25 @@ static void single_steps_between_iterations(void **state)
 	DONE("\xf3\xaa");
 }
 
+/* The port is what is trapped; the memory is ordinary. */
+static void trapped_ports(void **state)
+{
+	(void)state;
+	use_64bit();
+	*gpr(REG_RDX) = 0x604;
+	*gpr(REG_RSI) = STACK;
+	*gpr(REG_RCX) = 2;
+	store(STACK, 4, 0x20002400);
+	NATIVE("\x66\x6f");
+	target.traps_ports = true;
+	DONE("\xf3\x66\x6f"); /* rep outsw: the second one is what counts last */
+	assert_int_equal(port_value, 0x2000 + 0x604 + 2);
+	assert_int_equal(port_writes, 2);
+	assert_int_equal(*gpr(REG_RSI), STACK + 4);
+	NATIVE("\xa4"); /* nothing else is ours */
+	target.traps_ports = false;
+}
+
 static void ports(void **state)
 {
 	(void)state;
@@ -777,6 +796,7 @@ int main(void)
 		TEST(comparisons_end_strings),
 		TEST(single_steps_between_iterations),
 		TEST(ports),
+		TEST(trapped_ports),
 		TEST(segment_faults),
 		TEST(canonical_faults),
 		TEST(alignment_faults),

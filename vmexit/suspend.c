@@ -178,6 +178,7 @@ static void write_alone(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32
 		wake_disarm(vm);
 	come_back(vcpu);
 	log_info("cpu %u: S3 was asked for, and the machine is still awake", vcpu->index);
+	log_drain(DRAIN_POLLS);
 }
 
 void suspend(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32_t value)

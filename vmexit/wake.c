@@ -17,6 +17,7 @@
 /* SDM: "MP Initialization Protocol Algorithm for MP Systems". */
 #define AFTER_INIT_US 10000u
 #define AFTER_SIPI_US 200u
+#define DRAIN_POLLS   1000000u
 #define ALL_AWAKE_US  1000000u
 
 #define RIGHTS_CODE16 (SEGMENT_P | SEGMENT_S | 0xbu)
@@ -175,6 +176,8 @@ static void __attribute__((noreturn)) wake_machine(struct vcpu *vcpu)
 	sleep_end(&vm->sleep);
 	log_info("awake after S3: %u CPUs, the guest goes on at 0x%llx", vm->vcpu_count,
 		 (unsigned long long)wake.address);
+	/* No exits would send it bit by bit before the guest's own lines. */
+	log_drain(DRAIN_POLLS);
 	run(vcpu);
 }
 

@@ -133,7 +133,7 @@ MACHINES = [("bochs", "vtx", 2), ("qemu", "svm", 2),
 def test_probe(vm, emulator, vendor, cpus, hosted):
     """Asleep and awake, three times; all CPUs are where they were before."""
     machine = probe_machine(vm, emulator, vendor, cpus, hosted,
-                            ["solovisor", "\\sleep.efi rounds=3"])
+                            ["solovisor", "\\sleep.efi rounds 3"])
     machine.expect("SLEEP: at 0x", 150)
     for number in range(1, 4):
         found = machine.expect(rf"SLEEP: awake {number:08x} cpu 0{{8}} name ([0-9a-f]{{8}}) "

@@ -4,7 +4,7 @@
  * again. Each wake-up is one line with what the CPUs name as their hypervisor (tests/guests/sleep/code.asm); nothing of the
  * firmware is used from the first sleep on.
  *
- *   sleep.efi [rounds=N]
+ *   sleep.efi [rounds N]
  *   sleep.efi prepare     the DSDT's \_S3 gets a type at which the emulated machine stays awake
  *   sleep.efi fail        go to sleep with that type: all goes on as before
  */

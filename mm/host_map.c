@@ -129,3 +129,8 @@ uint64_t host_map_cr3(void)
 {
 	return ptr_to_hpa(host.root).v;
 }
+
+const struct page_table *host_map_table(void)
+{
+	return &host;
+}

@@ -20,5 +20,6 @@ MUST_CHECK bool host_map_device(uint64_t address, hpa_t hpa, uint64_t bytes);
 MUST_CHECK bool host_map_identity(hpa_t hpa);
 /* What CR3 takes. */
 uint64_t host_map_cr3(void);
+const struct page_table *host_map_table(void);
 
 #endif

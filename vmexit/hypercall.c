@@ -3,6 +3,7 @@
 
 #include "core/caps.h"
 #include "core/log.h"
+#include "vmexit/check_call.h"
 #include "vmexit/emulate_call.h"
 #include "vmexit/step.h"
 #include "vmexit/sync_call.h"
@@ -66,6 +67,9 @@ enum exit_verdict hypercall_exit(struct vcpu *vcpu)
 		break;
 	case HYPERCALL_TEST_SYNC:
 		known = sync_call(vcpu, &result);
+		break;
+	case HYPERCALL_TEST_CHECK:
+		known = check_call(vcpu, &result);
 		break;
 	case HYPERCALL_TEST_EMULATE:
 		known = emulate_call(vcpu, &result);

@@ -1,0 +1,702 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A fuzzer of the hypervisor, from inside: random code in random states of the CPU, in all modes and at both privilege levels.
+ * Each step begins with a state that depends on the seed and the step's number alone, and everything that it leaves behind goes
+ * into a hash, printed as a fact for every so many steps: bare and hosted these are the same.
+ *
+ *   robust.efi [seed N] [from N] [count N] [every N] [verbose] [wild]
+ *
+ * wild: also what a bare machine may not survive, and what the hypervisor hides or answers; not part of the hashes.
+ * verbose: a line for each step: to find the one that makes a difference, halve `from` and `count`.
+ */
+#include "tests/guests/lib/fact.h"
+#include "tests/guests/lib/probe.h"
+#include "tests/guests/lib/quiet.h"
+#include "tests/guests/robust/engine.h"
+#include "tests/guests/robust/look.h"
+#include "tests/guests/robust/make.h"
+
+enum { VECTOR_TIMER = 0x31, TIMER_TICKS = 20000, WRITTEN_MSRS = 8 };
+enum { APIC_LVT_TIMER = 0x320, APIC_INITIAL_COUNT = 0x380, APIC_DIVIDE = 0x3e0, APIC_SVR = 0xf0 };
+enum { LVT_MASKED = 0x10000, APIC_EOI = 0xb0 };
+enum { MSR_KERNEL_GS_BASE = 0xc0000102, MSR_STAR = 0xc0000081, MSR_LSTAR = 0xc0000082 };
+enum { MSR_CSTAR = 0xc0000083, MSR_FMASK = 0xc0000084, MSR_SYSENTER_CS = 0x174, MSR_XSS = 0xda0 };
+enum {
+	LANDING = 0xf80,
+	FAR_BITS = 38,
+	FORGOTTEN = 0x5eed,
+	CONSTANT_GS = 0x12345000,
+	NOTHING_RUN = 0xff
+};
+#define CR4_OSFXSR  UINT64_C(0x200)
+#define CR4_OSXSAVE UINT64_C(0x40000)
+#define DR6_INIT    UINT64_C(0xffff0ff0)
+#define XCR0_BASE   UINT64_C(7)
+#define HASH_BEGIN  UINT64_C(0xcbf29ce484222325)
+
+struct counts {
+	uint64_t steps, plain, wild, skipped, empty, insns, halts;
+	uint64_t modes[MAKE_MODES];
+	uint64_t vectors[ENGINE_VECTORS];
+};
+
+struct runner {
+	struct engine engine;
+	struct robust_step step;
+	struct counts counts;
+	uint64_t hash; /* of the block */
+	uint32_t cpu;
+	uint32_t lvt;
+	uint64_t cr4, xcr0;
+	bool is_ready;
+	struct {
+		uint32_t msr;
+		uint64_t value;
+	} written[WRITTEN_MSRS];
+	uint32_t written_count;
+};
+
+static struct options {
+	struct make_setup setup;
+	uint64_t from, count, every;
+	uint32_t cpus;
+	bool is_verbose, is_wild, has_xsave;
+} options;
+
+static struct runner runners[ENGINE_CPUS_MAX];
+static uint64_t templates[ENGINE_CPUS_MAX][ARENA_BYTES / 8];
+static uint8_t initial_state[4096] __attribute__((aligned(64)));
+
+/* --- small things --- */
+
+static void mix(uint64_t *hash, uint64_t value)
+{
+	*hash = (*hash ^ value) * UINT64_C(0x100000001b3);
+	*hash ^= *hash >> 29;
+}
+
+struct msr_access {
+	uint32_t msr;
+	uint64_t value;
+};
+
+static void read_msr(void *argument)
+{
+	struct msr_access *access = argument;
+
+	access->value = probe_rdmsr(access->msr);
+}
+
+static void write_msr(void *argument)
+{
+	const struct msr_access *access = argument;
+
+	probe_wrmsr(access->msr, access->value);
+}
+
+static uint64_t xgetbv(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (uint64_t)high << 32 | low;
+}
+
+static void xsetbv(uint64_t value)
+{
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+}
+
+/* --- a CPU before and after --- */
+
+static uint64_t cr4_bits(void)
+{
+	uint64_t bits = 0x100; /* PCE */
+	uint32_t one[4], seven[4];
+
+	probe_cpuid(1, 0, one);
+	probe_cpuid(7, 0, seven);
+	bits |= one[3] & 2 ? 3 : 0;		/* VME, PVI */
+	bits |= one[3] & 4 ? 8 : 0;		/* DE */
+	bits |= one[3] & 0x10 ? 4 : 0;		/* TSD */
+	bits |= one[3] & 0x80 ? 0x40 : 0;	/* MCE */
+	bits |= one[3] & 0x2000 ? 0x80 : 0;	/* PGE */
+	bits |= one[3] & 0x1000000 ? 0x600 : 0; /* OSFXSR, OSXMMEXCPT */
+	bits |= one[2] & 0x20000 ? 0x20000 : 0; /* PCIDE */
+	bits |= one[2] & 0x4000000 ? CR4_OSXSAVE : 0;
+	bits |= seven[1] & 1 ? 0x10000 : 0;	    /* FSGSBASE */
+	bits |= seven[1] & 0x80 ? 0x100000 : 0;	    /* SMEP */
+	bits |= seven[1] & 0x100000 ? 0x200000 : 0; /* SMAP */
+	bits |= seven[2] & 4 ? 0x800 : 0;	    /* UMIP */
+	return bits;
+}
+
+static void set_msrs(const struct engine *engine)
+{
+	const uint64_t landing = engine->arena + LANDING;
+
+	probe_wrmsr(MSR_STAR, (uint64_t)SELECTOR_CODE32_3 << 48 |
+				      (uint64_t)SELECTOR_CODE64_0 << 32 | landing);
+	probe_wrmsr(MSR_LSTAR, landing);
+	probe_wrmsr(MSR_CSTAR, landing);
+	probe_wrmsr(MSR_FMASK, 0);
+	probe_wrmsr(MSR_SYSENTER_CS, SELECTOR_CODE64_0);
+	probe_wrmsr(MSR_SYSENTER_CS + 1, engine->arena + 3 * PAGE_BYTES + 0x800);
+	probe_wrmsr(MSR_SYSENTER_CS + 2, landing);
+}
+
+static void begin_cpu(struct runner *runner)
+{
+	runner->cr4 = probe_cr4();
+	probe_set_cr4(runner->cr4 | (CR4_OSFXSR | (options.has_xsave ? CR4_OSXSAVE : 0)));
+	if (options.has_xsave) {
+		runner->xcr0 = xgetbv();
+		xsetbv(XCR0_BASE);
+	}
+	runner->lvt = probe_apic_read(APIC_LVT_TIMER);
+	probe_apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	probe_apic_write(APIC_SVR, probe_apic_read(APIC_SVR) | 0x100);
+	set_msrs(&runner->engine);
+}
+
+static void end_cpu(struct runner *runner)
+{
+	engine_leave(&runner->engine);
+	probe_apic_write(APIC_LVT_TIMER, runner->lvt);
+	if (options.has_xsave)
+		xsetbv(runner->xcr0);
+	probe_set_cr4(runner->cr4);
+}
+
+/* --- before and after each step --- */
+
+static void reset_registers(void)
+{
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3"
+			 :
+			 : "r"(UINT64_C(0)));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(DR6_INIT));
+	__asm__ volatile("mov %0, %%cr8" : : "r"(UINT64_C(0)));
+	probe_wrmsr(MSR_KERNEL_GS_BASE, CONSTANT_GS);
+	if (options.has_xsave) {
+		if (xgetbv() != XCR0_BASE)
+			xsetbv(XCR0_BASE);
+		__asm__ volatile("xrstor64 (%0)" : : "r"(initial_state), "a"(7), "d"(0) : "memory");
+	} else {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(initial_state) : "memory");
+	}
+}
+
+static void note_msr(struct runner *runner, uint32_t msr)
+{
+	struct msr_access access = { .msr = msr };
+
+	if (runner->written_count < WRITTEN_MSRS && probe_try(read_msr, &access, NULL)) {
+		runner->written[runner->written_count].msr = msr;
+		runner->written[runner->written_count++].value = access.value;
+	}
+}
+
+static void restore_msrs(struct runner *runner)
+{
+	while (runner->written_count > 0) {
+		struct msr_access access;
+
+		runner->written_count--;
+		access.msr = runner->written[runner->written_count].msr;
+		access.value = runner->written[runner->written_count].value;
+		(void)probe_try(write_msr, &access, NULL);
+	}
+}
+
+/* What differs from the template goes into the hash, and back to what it was. */
+static void take_arena(struct runner *runner, uint64_t *hash)
+{
+	const bool is_real = runner->step.world.paging == PAGING_REAL;
+	const uint32_t bytes = is_real ? ARENA_BYTES : ARENA_FRAMES * PAGE_BYTES;
+	uint64_t *arena = (uint64_t *)runner->engine.arena, *template = templates[runner->cpu];
+
+	for (uint32_t i = 0; i < bytes / 8; i++) {
+		if (arena[i] == template[i])
+			continue;
+		mix(hash, i);
+		mix(hash, arena[i]);
+		arena[i] = template[i];
+	}
+}
+
+static void take_tasks(struct runner *runner, uint64_t *hash)
+{
+	uint32_t count;
+	const uint64_t *tasks = engine_tasks(&runner->engine, &count);
+
+	if (runner->step.world.paging != PAGING_32 && runner->step.world.paging != PAGING_PAE)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		mix(hash, tasks[i]);
+}
+
+/* --- the interrupt that ends HLT --- */
+
+static void arm_timer(void)
+{
+	probe_apic_write(APIC_DIVIDE, 0xb);
+	probe_apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+	probe_apic_write(APIC_INITIAL_COUNT, TIMER_TICKS);
+}
+
+static void disarm_timer(const struct robust_state *out)
+{
+	probe_apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	probe_apic_write(APIC_INITIAL_COUNT, 0);
+	if (out->vector == VECTOR_TIMER)
+		probe_apic_write(APIC_EOI, 0);
+	/* It may have come after another end. */
+	__asm__ volatile("sti; nop; nop; nop; cli");
+}
+
+/* --- one instruction of a step --- */
+
+struct place {
+	uint64_t linear;
+	uint32_t bits, cpl;
+	bool is_known; /* RIP is in the arena */
+	bool is_forbidden;
+};
+
+static struct place find_place(const struct runner *runner, const struct robust_state *state)
+{
+	const enum robust_paging paging = runner->step.world.paging;
+	const bool is_real = paging == PAGING_REAL, is_virtual = (state->rflags & FLAG_VM) != 0;
+	const uint64_t descriptor = engine_descriptor(&runner->engine, state->cs);
+	const uint64_t arena = runner->engine.arena, control = runner->engine.control;
+	struct place place = { .cpl = is_virtual ? 3 : is_real ? 0 : state->cs & 3, .bits = 16 };
+
+	if (is_real || is_virtual) {
+		place.linear = (uint64_t)(state->cs << 4) + (state->rip & 0xffff);
+	} else if (paging == PAGING_LONG && descriptor >> 53 & 1) {
+		place.bits = 64;
+		place.linear = state->rip;
+	} else {
+		place.bits = descriptor >> 54 & 1 ? 32 : 16;
+		place.linear = (uint32_t)(state->rip + (descriptor >> 16 & 0xffffff) +
+					  (descriptor >> 56 << 24));
+	}
+	place.is_known = place.linear - arena < ARENA_BYTES;
+	place.is_forbidden = place.linear - control < ARENA_BYTES;
+	if (is_real) {
+		const uint32_t only = (uint32_t)arena >> 4;
+
+		place.is_forbidden |= state->cs != only || state->ss != only || state->ds != only ||
+				      state->es != only || state->fs != only || state->gs != only;
+		place.is_forbidden |= (state->gpr[RSP] & 0xffff) < 0x40;
+	}
+	return place;
+}
+
+static struct look look_ahead(const struct runner *runner, const struct robust_state *state)
+{
+	const struct place place = find_place(runner, state);
+	const struct look_state ls = { .state = state,
+				       .world = &runner->step.world,
+				       .engine = &runner->engine,
+				       .bits = place.bits,
+				       .cpl = place.cpl,
+				       .has_timer = runner->step.has_timer };
+	struct look look = { .verdict = place.is_forbidden ? LOOK_END : LOOK_RUN };
+	uint8_t bytes[2 * INSN_BYTES_MAX];
+	uint32_t count = 0;
+	const uint8_t *at;
+
+	if (place.is_forbidden || !place.is_known)
+		return look;
+	for (; count < sizeof(bytes); count++) {
+		at = engine_byte(&runner->engine, place.linear + count);
+		if (!at)
+			break;
+		bytes[count] = *at;
+	}
+	return look_at(&ls, bytes, count);
+}
+
+static void forget(enum look_forget what, struct robust_state *out)
+{
+	if (what == FORGET_NOTHING || (out->vector != VECTOR_DB && out->vector != VECTOR_BP))
+		return;
+	out->gpr[RAX] = out->gpr[RDX] = FORGOTTEN;
+	if (what == FORGET_RAX_RDX)
+		return;
+	out->gpr[RCX] = FORGOTTEN;
+	if (what == FORGET_CPUID)
+		out->gpr[RBX] = FORGOTTEN;
+}
+
+static void execute(struct runner *runner, const struct look *look, const struct robust_state *in,
+		    struct robust_state *out)
+{
+	const bool has_timer = runner->step.has_timer;
+
+	if (look->is_wrmsr)
+		note_msr(runner, (uint32_t)in->gpr[RCX]);
+	if (has_timer)
+		arm_timer();
+	engine_run(&runner->engine, in, out);
+	if (has_timer)
+		disarm_timer(out);
+	if (has_timer && out->vector == VECTOR_TIMER)
+		out->rip = 0; /* whether before HLT or after it */
+	forget(look->forget, out);
+	runner->counts.insns++;
+}
+
+/* --- a step --- */
+
+static bool is_plain_still(struct runner *runner, const struct look *look)
+{
+	const struct robust_step *step = &runner->step;
+
+	/* Prefixes that are instructions of their own in this mode. */
+	return look->verdict != LOOK_END && look->opcode_at == step->opcode_at;
+}
+
+/* Of STI; HLT and the like, the second is looked at as well. */
+static struct look look_first(struct runner *runner, struct robust_state *state)
+{
+	struct robust_step *step = &runner->step;
+	struct look look;
+
+	if (step->has_timer) {
+		look = (struct look){ .verdict = LOOK_RUN, .opcode_at = step->opcode_at };
+		return look;
+	}
+	look = look_ahead(runner, state);
+	if (step->is_plain && !is_plain_still(runner, &look)) {
+		step->is_plain = false;
+		state->rflags |= FLAG_TF;
+	}
+	return look;
+}
+
+static void put_code(struct runner *runner)
+{
+	const struct robust_step *step = &runner->step;
+
+	for (uint32_t i = 0; i < step->code_bytes; i++)
+		*engine_byte(&runner->engine, step->code_linear + i) = step->code[i];
+}
+
+/* Whether what came out is to be compared. */
+static bool run_insns(struct runner *runner, struct robust_state *out)
+{
+	struct robust_step *step = &runner->step;
+	struct robust_state in = step->state;
+	bool is_loose = false;
+
+	*out = in;
+	out->vector = NOTHING_RUN;
+	for (uint32_t i = 0; i < step->insns; i++) {
+		const struct look look = i == 0 ? look_first(runner, &in) : look_ahead(runner, &in);
+
+		is_loose |= look.verdict == LOOK_RUN_LOOSE;
+		if (look.verdict == LOOK_END || (is_loose && !options.is_wild))
+			break;
+		execute(runner, &look, &in, out);
+		if (step->is_plain || out->vector != VECTOR_DB)
+			break;
+		in = *out;
+		in.rflags |= FLAG_TF;
+	}
+	return !is_loose;
+}
+
+static void hash_state(uint64_t *hash, const struct robust_state *out)
+{
+	for (uint32_t i = 0; i < 16; i++)
+		mix(hash, out->gpr[i]);
+	mix(hash, out->rip);
+	mix(hash, out->rflags);
+	mix(hash, (uint64_t)out->cs << 32 | out->ss);
+	mix(hash, (uint64_t)out->ds << 32 | out->es);
+	mix(hash, (uint64_t)out->fs << 32 | out->gs);
+	mix(hash, out->vector << 32 | (uint32_t)out->error);
+	mix(hash, out->cr2);
+	mix(hash, out->dr6);
+	mix(hash, out->cr0);
+	mix(hash, out->cr4);
+	mix(hash, options.has_xsave ? xgetbv() : 0);
+}
+
+static void say(const struct runner *runner, uint64_t number, const struct robust_state *out,
+		uint64_t hash)
+{
+	const struct robust_step *step = &runner->step;
+	char bytes[3 * CODE_BYTES_MAX + 1];
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < step->code_bytes && i < 20; i++) {
+		bytes[at++] = "0123456789abcdef"[step->code[i] >> 4];
+		bytes[at++] = "0123456789abcdef"[step->code[i] & 15];
+	}
+	bytes[at] = 0;
+	probe_print("STEP: %lu %s %s %s vector=0x%lx error=0x%lx rip=0x%lx cr2=0x%lx hash=0x%lx\n",
+		    number, make_mode_names[step->mode], step->is_plain ? "plain" : "stepped",
+		    bytes, out->vector, out->error, out->rip, out->cr2, hash);
+	probe_print("STEP:   begin rip=0x%lx rflags=0x%lx cr0=0x%lx cr4=0x%lx rax=0x%lx rcx=0x%lx "
+		    "rdx=0x%lx rsp=0x%lx\n",
+		    step->state.rip, step->state.rflags, step->state.cr0, step->state.cr4,
+		    step->state.gpr[RAX], step->state.gpr[RCX], step->state.gpr[RDX],
+		    step->state.gpr[RSP]);
+	probe_print(
+		"STEP:   end rflags=0x%lx cr0=0x%lx cr4=0x%lx dr6=0x%lx cs=0x%x ss=0x%x "
+		"rax=0x%lx rcx=0x%lx rdx=0x%lx rbx=0x%lx rsp=0x%lx rbp=0x%lx rsi=0x%lx rdi=0x%lx\n",
+		out->rflags, out->cr0, out->cr4, out->dr6, out->cs, out->ss, out->gpr[RAX],
+		out->gpr[RCX], out->gpr[RDX], out->gpr[RBX], out->gpr[RSP], out->gpr[RBP],
+		out->gpr[RSI], out->gpr[RDI]);
+}
+
+static void count_step(struct runner *runner, const struct robust_state *out, bool is_compared)
+{
+	struct counts *counts = &runner->counts;
+
+	counts->steps++;
+	counts->plain += runner->step.is_plain;
+	counts->wild += !is_compared;
+	counts->halts += out->vector == VECTOR_TIMER;
+	counts->empty += out->vector == NOTHING_RUN;
+	counts->modes[runner->step.mode]++;
+	if (out->vector < ENGINE_VECTORS)
+		counts->vectors[out->vector]++;
+}
+
+static void run_step(struct runner *runner, uint64_t number)
+{
+	struct robust_step *step = &runner->step;
+	uint64_t hash = HASH_BEGIN;
+	struct robust_state out;
+	bool is_compared;
+
+	make_step(&options.setup, &runner->engine, number, step);
+	if (step->is_wild && !options.is_wild) {
+		runner->counts.skipped++;
+		return;
+	}
+	engine_build(&runner->engine, &step->world);
+	step->state.cr0 = step->world.cr0;
+	step->state.cr4 = step->world.cr4;
+	put_code(runner);
+	reset_registers();
+	if (options.is_verbose)
+		probe_print("STEP: %lu ...\n", number);
+	is_compared = run_insns(runner, &out) && !step->is_wild;
+	hash_state(&hash, &out);
+	take_arena(runner, &hash);
+	take_tasks(runner, &hash);
+	restore_msrs(runner);
+	count_step(runner, &out, is_compared);
+	if (options.is_verbose)
+		say(runner, number, &out, is_compared ? hash : 0);
+	if (is_compared)
+		mix(&runner->hash, hash);
+}
+
+/* Each CPU every second step, or so. */
+static void run_all(void *argument)
+{
+	struct runner *runner = argument;
+	const uint64_t end = options.from + options.count;
+	uint64_t block = options.from, block_end;
+
+	begin_cpu(runner);
+	for (; block < end; block = block_end) {
+		block_end = block + options.every < end ? block + options.every : end;
+		runner->hash = HASH_BEGIN;
+		for (uint64_t i = block; i < block_end; i++) {
+			if (i % options.cpus == runner->cpu)
+				run_step(runner, i);
+		}
+		fact_line("cpu%u.steps.%lu-%lu = 0x%lx", runner->cpu, block, block_end - 1,
+			  runner->hash);
+	}
+	end_cpu(runner);
+}
+
+/* --- all of it --- */
+
+/* The reserved range that reads all ones: the largest there is; 0 on a machine without. */
+static bool is_all_ones(uint64_t base)
+{
+	const volatile uint64_t *at = (const volatile uint64_t *)base;
+
+	for (uint32_t i = 0; i < PAGE_BYTES / 8; i++) {
+		if (at[i] != ~UINT64_C(0))
+			return false;
+	}
+	return true;
+}
+
+static uint64_t find_hidden(void)
+{
+	const uint64_t block = 2 << 20;
+	UINTN count, key, entry_bytes;
+	UINT32 version;
+	const uint8_t *map = (void *)LibMemoryMap(&count, &key, &entry_bytes, &version);
+	uint64_t found = 0;
+
+	for (UINTN i = 0; i < count; i++) {
+		const EFI_MEMORY_DESCRIPTOR *entry = (const void *)(map + i * entry_bytes);
+		uint64_t base = (entry->PhysicalStart + block - 1) & ~(block - 1);
+
+		if (entry->Type != EfiReservedMemoryType || base + block > UINT32_MAX ||
+		    base + block > entry->PhysicalStart + entry->NumberOfPages * PAGE_BYTES)
+			continue;
+		if (is_all_ones(base) && is_all_ones(base + block / 2))
+			found = base;
+	}
+	return found;
+}
+
+static bool prepare(void)
+{
+	uint32_t regs[4];
+
+	probe_cpuid(1, 0, regs);
+	options.has_xsave = (regs[2] & 0x4000000) != 0;
+	options.setup.cr4_bits = cr4_bits();
+	options.setup.hidden = find_hidden();
+	options.setup.far_address = UINT64_C(1) << FAR_BITS;
+	*(uint16_t *)&initial_state[0] = 0x37f;
+	*(uint32_t *)&initial_state[24] = 0x1f80;
+	for (uint32_t i = 0; i < options.cpus; i++) {
+		runners[i].cpu = i;
+		if (!engine_prepare(&runners[i].engine, i))
+			return false;
+		make_arena(&options.setup, &runners[i].engine, templates[i]);
+		CopyMem((void *)runners[i].engine.arena, templates[i], ARENA_BYTES);
+	}
+	return true;
+}
+
+static void read_options(const char *text)
+{
+	options.setup.seed = probe_number(text, "seed", 1);
+	options.from = probe_number(text, "from", 0);
+	options.count = probe_number(text, "count", 1000);
+	options.every = probe_number(text, "every", 1000);
+	options.is_verbose = probe_has_word(text, "verbose");
+	options.is_wild = probe_has_word(text, "wild");
+	options.cpus = (uint32_t)probe_number(text, "cpus", probe_cpu_count);
+	options.cpus = options.cpus < ENGINE_CPUS_MAX ? options.cpus : ENGINE_CPUS_MAX;
+}
+
+/* --- the hypervisor's own memory --- */
+
+#define HYPERCALL_CHECK UINT64_C(0x534f4c4f5643484b) /* "SOLOVCHK" */
+enum { CHECK_IMAGE, CHECK_HOST, CHECK_LEAKS, CHECKS };
+
+struct check {
+	uint64_t rax, rcx;
+	bool is_amd;
+};
+
+static void call_check(void *argument)
+{
+	struct check *check = argument;
+
+	check->rax = HYPERCALL_CHECK;
+	if (check->is_amd)
+		__asm__ volatile("vmmcall" : "+a"(check->rax) : "c"(check->rcx) : "memory");
+	else
+		__asm__ volatile("vmcall" : "+a"(check->rax) : "c"(check->rcx) : "memory");
+}
+
+static void read_checks(uint64_t values[CHECKS])
+{
+	struct check check;
+	uint32_t regs[4];
+
+	probe_cpuid(0, 0, regs);
+	check.is_amd = regs[1] == 0x68747541;
+	for (uint32_t i = 0; i < CHECKS; i++) {
+		check.rcx = i;
+		if (!probe_check(probe_try(call_check, &check, NULL), "check-call", "%u", i))
+			check.rax = i;
+		values[i] = check.rax;
+	}
+}
+
+static bool is_hidden_still(void)
+{
+	const uint64_t base = options.setup.hidden;
+
+	/* As far as the steps have had it in their tables. */
+	for (uint64_t at = base; base && at < base + (1 << 20); at += PAGE_BYTES) {
+		if (!is_all_ones(at))
+			return false;
+	}
+	return base != 0;
+}
+
+static void compare_checks(const uint64_t before[CHECKS])
+{
+	uint64_t after[CHECKS];
+
+	read_checks(after);
+	probe_check(after[CHECK_IMAGE] == before[CHECK_IMAGE], "image-unchanged", "0x%lx 0x%lx",
+		    before[CHECK_IMAGE], after[CHECK_IMAGE]);
+	probe_check(after[CHECK_HOST] == before[CHECK_HOST], "host-tables-unchanged", "0x%lx 0x%lx",
+		    before[CHECK_HOST], after[CHECK_HOST]);
+	probe_check(!before[CHECK_LEAKS] && !after[CHECK_LEAKS], "no-leaks", "%lu %lu",
+		    before[CHECK_LEAKS], after[CHECK_LEAKS]);
+	probe_check(is_hidden_still(), "hidden", "");
+}
+
+/* --- the end --- */
+
+static void say_counts(void)
+{
+	struct counts sum = { 0 };
+
+	for (uint32_t i = 0; i < options.cpus; i++) {
+		const uint64_t *from = (const uint64_t *)&runners[i].counts;
+
+		for (uint32_t k = 0; k < sizeof(sum) / 8; k++)
+			((uint64_t *)&sum)[k] += from[k];
+	}
+	probe_print(
+		"PROBE: steps=%lu plain=%lu uncompared=%lu skipped=%lu empty=%lu instructions=%lu "
+		"halts=%lu\n",
+		sum.steps, sum.plain, sum.wild, sum.skipped, sum.empty, sum.insns, sum.halts);
+	for (uint32_t i = 0; i < MAKE_MODES; i++)
+		probe_print("PROBE: mode %s %lu\n", make_mode_names[i], sum.modes[i]);
+	for (uint32_t i = 0; i < ENGINE_VECTORS; i++) {
+		if (sum.vectors[i])
+			probe_print("PROBE: vector %u %lu\n", i, sum.vectors[i]);
+	}
+	probe_check(sum.steps + sum.skipped == options.count, "all-steps", "%lu", sum.steps);
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+	uint64_t checks[CHECKS];
+	uint32_t back = 1;
+
+	read_options(probe_begin(image, table));
+	if (!probe_check(prepare(), "memory", "not free"))
+		return probe_end();
+	if (options.is_wild)
+		read_checks(checks);
+	quiet_begin();
+	fact_begin("robust");
+	for (uint32_t i = 1; i < options.cpus; i++)
+		probe_start_and_wait(i, run_all, &runners[i]);
+	run_all(&runners[0]);
+	for (uint32_t i = 1; i < options.cpus; i++)
+		back += probe_join(i, 600000);
+	fact_end();
+	probe_check(back == options.cpus, "cpus-back", "%u", back);
+	say_counts();
+	if (options.is_wild)
+		compare_checks(checks);
+	quiet_end();
+	return probe_end();
+}

@@ -59,6 +59,7 @@ static void forget(struct vcpu *vcpu)
 	atomic_store(&vcpu->online, 0);
 	vcpu->apic_id = cpu->apic_id;
 	vcpu->apic_followed = false;
+	vcpu->icr_is_carried = false;
 }
 
 static void enter_virtualization(struct vcpu *vcpu)

@@ -137,7 +137,11 @@ PROBES = {
     "facts_xsave": Probe("facts_xsave", ("qemu-2", "vtx-2"), ("svm-1",), "exits 4000", "exits 1000000"),
     "facts_interrupts": Probe("facts_interrupts", ("qemu-2", "vtx-2"), ("qemu-1", "svm-1"),
                               seconds={"qemu": 15, "bochs": 70}),
+    # Run on QEMU only so far.
+    "facts_io": Probe("facts_io", ("qemu-2",), seconds={"qemu": 12}),
     "facts_msr": Probe("facts_msr", USUAL, MORE),
+    **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), (), arguments, resets=True)
+       for name, arguments in (("cf9", "cf9 6"), ("keyboard", "keyboard"), ("port92", "port92"))},
 }
 
 ALLOWED = [

@@ -108,6 +108,8 @@ bool engine_port_is_safe(uint32_t port, uint32_t bytes)
 	       (port >= 0x300 && end <= 0x320);
 }
 
+static uint8_t io_map[IO_PORTS / 8 + 1];
+
 static void fill_io_map(uint8_t *map)
 {
 	for (uint32_t port = 0; port < IO_PORTS; port++) {
@@ -199,6 +201,7 @@ static void fill_task_64(const struct engine *engine)
 	task[1] = (uint32_t)engine->control + STACK_TOP; /* RSP0 */
 	task[9] = (uint32_t)engine->control + STACK_TOP; /* IST1 */
 	task[25] = TASK_IO_MAP << 16;
+	CopyMem((uint8_t *)task + TASK_IO_MAP, io_map, sizeof(io_map));
 }
 
 static void fill_task_32(const struct engine *engine, uint32_t index)
@@ -218,6 +221,7 @@ static void fill_task_32(const struct engine *engine, uint32_t index)
 		task[i] = is_df ? CONTROL_DATA : SELECTOR_DATA_0;
 	task[19] = is_df ? CONTROL_CODE : SELECTOR_CODE32_0;
 	task[25] = TASK_IO_MAP << 16;
+	CopyMem((uint8_t *)task + TASK_IO_MAP, io_map, sizeof(io_map));
 }
 
 const uint64_t *engine_tasks(const struct engine *engine, uint32_t *count)
@@ -338,8 +342,7 @@ bool engine_prepare(struct engine *engine, uint32_t cpu)
 	CopyMem(at(engine, AT_CODE), (void *)(UINTN)engine_start,
 		(UINTN)(engine_end - engine_start));
 	fill_idts(engine);
-	for (uint32_t i = 0; i < 4; i++)
-		fill_io_map((uint8_t *)task_base(engine, i) + TASK_IO_MAP);
+	fill_io_map(io_map);
 	fill_pointers(engine);
 	fill_upper(engine);
 	return true;

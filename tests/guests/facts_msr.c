@@ -134,6 +134,7 @@ static void write_msr(void *argument)
 static void try_value(void *argument)
 {
 	struct access *access = argument;
+	/* cppcheck-suppress constStatement */
 	register uint64_t old __asm__("r10") = access->back;
 	register uint64_t low __asm__("r8");
 	register uint64_t high __asm__("r9");

@@ -47,7 +47,7 @@ static uint32_t entries(void)
 	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < STUBS; i++)
-		sum += __atomic_load_n(&data_of(i)->count, __ATOMIC_SEQ_CST);
+		sum += ((volatile struct stub_data *)data_of(i))->count;
 	return sum;
 }
 

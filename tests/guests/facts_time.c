@@ -67,7 +67,7 @@ static void one_cpu(uint64_t rounds)
 	fact_line("%stime.stood = %s", fact_cpu(), stood == 0 ? "never" : "at times");
 }
 
-static _Atomic(uint64_t) turn; /* counts on: even the boot CPU's, odd the other's */
+static uint64_t turn; /* counts on: even the boot CPU's, odd the other's */
 static volatile uint64_t last_tsc;
 static uint64_t turns, backwards;
 

@@ -197,7 +197,7 @@ void memory_types(void)
 
 /* --- on all CPUs at once --- */
 
-static _Atomic(uint32_t) arrived;
+static uint32_t arrived;
 static volatile uint64_t all_base, all_mask;
 
 /* Everybody waits for everybody before and after. */

@@ -63,6 +63,21 @@ static void decode_io(struct vcpu *vcpu, struct exit_info *exit)
 	exit->io.string = (info & IOIO_STRING) != 0;
 }
 
+/*
+ * Fetching it is what the step was for, and that is done: alone it can be woken. Ending the step takes the map's lock, whose
+ * holder may be waiting for us to be out of the guest. Outside of steps nobody has asked for this exit.
+ */
+static void sleep_in_step(struct vcpu *vcpu, struct exit_info *exit)
+{
+	if (!svm_of(vcpu)->step) {
+		exit->kind = EXIT_OTHER;
+		return;
+	}
+	nmi_after_exit(vcpu);
+	step_abandon(vcpu);
+	exit->kind = EXIT_KICKED;
+}
+
 void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -95,13 +110,7 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		break;
 	case SVM_EXIT_HLT:
 	case SVM_EXIT_MWAIT:
-		/*
-		 * Fetching it is what the step was for, and that is done: alone it can be woken. Ending the step takes the
-		 * map's lock, whose holder may be waiting for us to be out of the guest.
-		 */
-		nmi_after_exit(vcpu);
-		step_abandon(vcpu);
-		exit->kind = EXIT_KICKED;
+		sleep_in_step(vcpu, exit);
 		break;
 	case SVM_EXIT_INVD:
 		exit->kind = EXIT_INVD;

@@ -168,7 +168,7 @@ CRASHES = [(0, 1, 1), (0, 4, 4), (2, 4, 3)]
 @pytest.mark.seconds(35)
 @pytest.mark.parametrize("host", HOSTED_AND_BARE)
 @pytest.mark.parametrize("cpu,limit,cpus", [
-    pytest.param(*crash, marks=() if crash == (0, 4, 4) else pytest.mark.full) for crash in CRASHES])
+    pytest.param(*crash, marks=pytest.mark.full) for crash in CRASHES])
 def test_crash(vm, cpu, limit, cpus, host, full):
     """A crash with the other CPUs busy: NMIs stop them, the crash kernel restarts them."""
     mib = 16 if full else 4

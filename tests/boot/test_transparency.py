@@ -52,6 +52,15 @@ def test_an_incomplete_run_is_refused(text):
 
 
 @pytest.mark.seconds(1)
+def test_a_lost_character_is_no_fact():
+    line = "FACT: a.b = 0x10"
+    whole = GOOD.replace(line, f"{line} #{sum(line.encode()) & 0xff:02x}")
+    assert whole != GOOD and facts.parse(whole) == facts.parse(GOOD)
+    with pytest.raises(facts.DamagedError):
+        facts.parse(whole.replace("a.b", "ab"))
+
+
+@pytest.mark.seconds(1)
 def test_equal_runs_have_no_difference():
     result = compare({"a": "1", "b": "2"}, {"b": "2", "a": "1"})
     assert result.ok and result.facts == 2 and not result.allowed

@@ -85,12 +85,6 @@ static void print_line(const char *line)
 	}
 }
 
-static void print_fact(char *line)
-{
-	__atomic_add_fetch(&fact_count, 1, __ATOMIC_SEQ_CST);
-	print_line(line);
-}
-
 static UINTN append(char *line, UINTN at, const char *format, ...)
 {
 	va_list arguments;
@@ -99,6 +93,19 @@ static UINTN append(char *line, UINTN at, const char *format, ...)
 	at += probe_vformat(line + at, LINE_BYTES - at, format, arguments);
 	va_end(arguments);
 	return at;
+}
+
+/* With the sum of its bytes: a character may get lost on the way. */
+static void print_fact(char *line)
+{
+	uint8_t sum = 0;
+	UINTN at = 0;
+
+	while (line[at] != 0)
+		sum = (uint8_t)(sum + (uint8_t)line[at++]);
+	append(line, at, " #%x%x", sum >> 4, sum & 15);
+	__atomic_add_fetch(&fact_count, 1, __ATOMIC_SEQ_CST);
+	print_line(line);
 }
 
 void fact(const char *key, const char *format, ...)

@@ -4,7 +4,7 @@
  *
  *   probe_begin(image, table);
  *   fact_begin("cpuid");
- *   fact("cpu0.cpuid.0x0.eax", "0x%x", eax);	FACT: cpu0.cpuid.0x0.eax = 0x16
+ *   fact("cpu0.cpuid.0x0.eax", "0x%x", eax);	FACT: cpu0.cpuid.0x0.eax = 0x16 #31
  *   fact_end();
  *   return probe_end();
  *

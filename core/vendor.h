@@ -45,6 +45,8 @@ struct vendor_ops {
 	 * CPUID, false if the CPU refused to enter or anything else came, with the reason in `failure`.
 	 */
 	bool (*run)(struct vcpu *vcpu, struct failure *failure);
+	/* This CPU, after S3, on the host's tables: into VMX or SVM again, and into the guest. */
+	void (*wake)(struct cpu *cpu);
 
 	/* Fill one lazy register (core/regs.h) from the control structure. */
 	void (*regs_fetch)(struct vcpu *vcpu, enum reg reg);

@@ -6,6 +6,7 @@
 #include "arch/x86/cr.h"
 #include "core/caps.h"
 #include "core/cpu.h"
+#include "core/vendor.h"
 #include "mm/host_map.h"
 #include "mm/layout.h"
 
@@ -125,4 +126,9 @@ struct facs_wake wake_target(const struct vm *vm)
 uint8_t wake_sipi_vector(const struct vm *vm)
 {
 	return (uint8_t)(vm->sleep_machine.low_base >> 12);
+}
+
+void wake_arrive(struct cpu *cpu)
+{
+	vendor->wake(cpu);
 }

@@ -36,9 +36,9 @@ struct facs_wake wake_target(const struct vm *vm);
 uint8_t wake_sipi_vector(const struct vm *vm);
 
 /*
- * Called by core/wake_entry.asm on the host's tables and the CPU's own stack, with the descriptor tables of the
- * trampoline. Declared here, defined by vmexit.
+ * For core/wake_entry.asm, on the host's tables and the CPU's own stack, with the descriptor tables of the trampoline:
+ * takes the CPU up through the vendor seam.
  */
-void wake_cpu(struct cpu *cpu) __attribute__((noreturn));
+void wake_arrive(struct cpu *cpu);
 
 #endif

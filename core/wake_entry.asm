@@ -11,7 +11,7 @@ global wake_trampoline_words
 global wake_trampoline_end
 global wake_entry
 
-extern wake_cpu
+extern wake_arrive
 extern wake_cpus
 extern wake_cpu_count
 extern wake_host_cr3
@@ -138,7 +138,7 @@ wake_entry:
 	mov rsp, [rsi + SLOT_STACK]
 	mov rdi, [rsi + SLOT_CPU]
 	xor ebp, ebp
-	call wake_cpu
+	call wake_arrive
 .nobody:
 	cli
 	hlt

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/emulate_call.h"
 
-#include "arch/x86/insn.h"
+#include "arch/x86/port.h"
 #include "core/lock.h"
 #include "mm/guest_copy.h"
 #include "vmexit/emulate.h"
@@ -108,30 +108,13 @@ static void write(void *context, gpa_t gpa, const void *from, unsigned bytes)
 static uint32_t port_read(void *context, uint16_t port, unsigned bytes)
 {
 	(void)context;
-	switch (bytes) {
-	case 1:
-		return inb(port);
-	case 2:
-		return inw(port);
-	default:
-		return inl(port);
-	}
+	return port_in(port, bytes);
 }
 
 static void port_write(void *context, uint16_t port, uint32_t value, unsigned bytes)
 {
 	(void)context;
-	switch (bytes) {
-	case 1:
-		outb(port, (uint8_t)value);
-		break;
-	case 2:
-		outw(port, (uint16_t)value);
-		break;
-	default:
-		outl(port, value);
-		break;
-	}
+	port_out(port, bytes, value);
 }
 
 static const struct emulate_target target = {

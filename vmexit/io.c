@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "arch/x86/cr.h"
-#include "arch/x86/insn.h"
+#include "arch/x86/port.h"
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/suspend.h"
@@ -17,14 +17,7 @@ bool io_traps_port(const struct vm *vm, uint16_t port)
 static uint32_t port_read(void *context, uint16_t port, unsigned bytes)
 {
 	(void)context;
-	switch (bytes) {
-	case 1:
-		return inb(port);
-	case 2:
-		return inw(port);
-	default:
-		return inl(port);
-	}
+	return port_in(port, bytes);
 }
 
 static void port_write(void *context, uint16_t port, uint32_t value, unsigned bytes)
@@ -34,7 +27,7 @@ static void port_write(void *context, uint16_t port, uint32_t value, unsigned by
 	if (sleep_is_request(&vcpu->vm->sleep_machine, port, bytes, value))
 		suspend(vcpu, port, bytes, value);
 	else
-		suspend_port_write(port, bytes, value);
+		port_out(port, bytes, value);
 }
 
 /* --- INS and OUTS ---------------------------------------------------------------------------- */

@@ -2,9 +2,10 @@
 #include "vmexit/suspend.h"
 
 #include "arch/x86/apic.h"
-#include "arch/x86/insn.h"
+#include "arch/x86/port.h"
 #include "core/caps.h"
 #include "core/cpu.h"
+#include "core/deadline.h"
 #include "core/kick.h"
 #include "core/log.h"
 #include "core/panic.h"
@@ -14,38 +15,13 @@
 
 #define DRAIN_POLLS	 1000000u
 /* How long to wait for the other CPUs, and for the machine to fall asleep after the write. */
-#define GATHER_MS	 1000u
-#define GATHER_RESEND_MS 10u
-#define FALL_ASLEEP_MS	 1000u
+#define GATHER_US	 1000000u
+#define GATHER_RESEND_US 10000u
+#define FALL_ASLEEP_US	 1000000u
 /* With two registers to write, sleep begins with the second one. */
-#define FIRST_OF_TWO_MS	 1u
+#define FIRST_OF_TWO_US	 1000u
 
 #define STATUS_WAKE	 BIT32(7) /* WAK_STS, in the last byte */
-
-static uint64_t deadline_in(uint32_t ms)
-{
-	return rdtsc() + (uint64_t)ms * host_values.tsc_khz;
-}
-
-static bool is_over(uint64_t deadline)
-{
-	return (int64_t)(rdtsc() - deadline) >= 0;
-}
-
-void suspend_port_write(uint16_t port, unsigned bytes, uint32_t value)
-{
-	switch (bytes) {
-	case 1:
-		outb(port, (uint8_t)value);
-		break;
-	case 2:
-		outw(port, (uint16_t)value);
-		break;
-	default:
-		outl(port, value);
-		break;
-	}
-}
 
 /* --- every CPU ------------------------------------------------------------------------------- */
 
@@ -112,15 +88,15 @@ static uint32_t call_all(struct vcpu *vcpu)
 static bool gather(struct vcpu *vcpu)
 {
 	struct sleep *sleep = &vcpu->vm->sleep;
-	uint64_t deadline = deadline_in(GATHER_MS), resend = deadline_in(GATHER_RESEND_MS);
+	uint64_t deadline = deadline_in_us(GATHER_US), resend = deadline_in_us(GATHER_RESEND_US);
 	uint32_t called = call_all(vcpu);
 
 	while (sleep_parked(sleep) < called) {
-		if (is_over(deadline))
+		if (deadline_is_over(deadline))
 			return false;
-		if (is_over(resend)) {
+		if (deadline_is_over(resend)) {
 			call_all(vcpu);
-			resend = deadline_in(GATHER_RESEND_MS);
+			resend = deadline_in_us(GATHER_RESEND_US);
 		}
 		cpu_pause();
 	}
@@ -150,10 +126,10 @@ static bool has_second_block(const struct boot_sleep *machine)
 static bool await_sleep(const struct boot_sleep *machine)
 {
 	uint64_t deadline =
-		deadline_in(has_second_block(machine) ? FIRST_OF_TWO_MS : FALL_ASLEEP_MS);
+		deadline_in_us(has_second_block(machine) ? FIRST_OF_TWO_US : FALL_ASLEEP_US);
 
 	while (!has_woken(machine)) {
-		if (is_over(deadline))
+		if (deadline_is_over(deadline))
 			return false;
 		cpu_pause();
 	}
@@ -171,7 +147,7 @@ static void write_alone(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32
 	log_drain(DRAIN_POLLS);
 	wake_arm(vm);
 	leave(vcpu);
-	suspend_port_write(port, bytes, value);
+	port_out(port, bytes, value);
 	has_answer = await_sleep(&vm->sleep_machine);
 	/* Without one the power may still go: then the firmware had better find us. */
 	if (has_answer)

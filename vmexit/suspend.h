@@ -14,7 +14,4 @@ void suspend(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32_t value);
 /* KICK_SLEEP: leave VMX or SVM, and come back only if the machine does not fall asleep. */
 void suspend_take_part(struct vcpu *vcpu);
 
-/* A write of 1, 2 or 4 bytes. */
-void suspend_port_write(uint16_t port, unsigned bytes, uint32_t value);
-
 #endif

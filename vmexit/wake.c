@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* After S3, before the OS runs: every CPU back into VMX or SVM, and the guest to its waking vector. */
-#include "core/wake.h"
+#include "vmexit/wake.h"
 
 #include "arch/x86/apic.h"
-#include "arch/x86/insn.h"
 #include "core/caps.h"
 #include "core/cpu.h"
+#include "core/deadline.h"
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/startup.h"
 #include "core/vendor.h"
+#include "core/wake.h"
 #include "vmexit/apic_base.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
@@ -25,24 +25,6 @@
 #define RIGHTS_DATA32 (SEGMENT_P | SEGMENT_S | 0x3u | SEGMENT_G | SEGMENT_DB)
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10
-
-static uint64_t deadline_in_us(uint64_t us)
-{
-	return rdtsc() + us * host_values.tsc_khz / 1000;
-}
-
-static bool is_over(uint64_t deadline)
-{
-	return (int64_t)(rdtsc() - deadline) >= 0;
-}
-
-static void wait_us(uint64_t us)
-{
-	uint64_t deadline = deadline_in_us(us);
-
-	while (!is_over(deadline))
-		cpu_pause();
-}
 
 /* --- every CPU ------------------------------------------------------------------------------- */
 
@@ -110,7 +92,7 @@ static bool are_all_awake(struct vm *vm, uint64_t us)
 	uint64_t deadline = deadline_in_us(us);
 
 	while (atomic_load(&vm->sleep.woken) + 1 < vm->vcpu_count) {
-		if (is_over(deadline))
+		if (deadline_is_over(deadline))
 			return false;
 		cpu_pause();
 	}
@@ -126,7 +108,7 @@ static void wake_others(struct vcpu *vcpu)
 	if (vm->vcpu_count == 1)
 		return;
 	send_all(vcpu, ICR_MODE_INIT | ICR_ASSERT);
-	wait_us(AFTER_INIT_US);
+	deadline_wait_us(AFTER_INIT_US);
 	send_all(vcpu, sipi);
 	if (are_all_awake(vm, AFTER_SIPI_US))
 		return;

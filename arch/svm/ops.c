@@ -4,6 +4,7 @@
 
 #include "arch/svm/svm.h"
 #include "arch/x86/msr.h"
+#include "vmexit/wake.h"
 
 /* The MSRs that VMLOAD, VMSAVE and VMRUN switch. */
 static uint64_t *msr_field(struct vmcb *vmcb, uint32_t msr)
@@ -79,6 +80,7 @@ const struct vendor_ops svm_ops = {
 	.vcpu_reload = svm_vcpu_reload,
 	.vcpu_init = svm_vcpu_init,
 	.run = svm_run,
+	.wake = wake_cpu,
 	.regs_fetch = svm_regs_fetch,
 	.msr_read = svm_msr_read,
 	.msr_write = svm_msr_write,

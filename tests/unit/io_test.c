@@ -58,12 +58,6 @@ void suspend(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32_t value)
 	abort();
 }
 
-void suspend_port_write(uint16_t port, unsigned bytes, uint32_t value)
-{
-	(void)port, (void)bytes, (void)value;
-	abort();
-}
-
 #define ENABLE(n)     (UINT64_C(1) << 2 * (n))
 #define KIND(n, kind) ((uint64_t)(kind) << (16 + 4 * (n)))
 #define LEN(n, len)   ((uint64_t)(len) << (18 + 4 * (n)))

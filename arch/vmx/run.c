@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/vmx/run.h"
 
-#include "arch/vmx/regs.h"
-#include "arch/vmx/events.h"
 #include "arch/vmx/dump.h"
 #include "arch/vmx/entry.h"
+#include "arch/vmx/events.h"
 #include "arch/vmx/exit.h"
 #include "arch/vmx/quick.h"
+#include "arch/vmx/regs.h"
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
 #include "core/format.h"

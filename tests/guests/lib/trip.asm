@@ -29,20 +29,8 @@ default rel
 %define TO_HOME	   (DATA + 0xc8)
 %define GDTR	   (DATA + 0xd0)
 %define IDTR	   (DATA + 0xe0)
-%define HOME_GDTR  (DATA + 0xf0)
-%define HOME_IDTR  (DATA + 0x100)
-%define HOME_CR0   (DATA + 0x110)
-%define HOME_CR3   (DATA + 0x118)
-%define HOME_CR4   (DATA + 0x120)
-%define HOME_EFER  (DATA + 0x128)
-%define HOME_RSP   (DATA + 0x130)
-%define HOME_CS	   (DATA + 0x138)
-%define HOME_SS	   (DATA + 0x140)
-%define HOME_DS	   (DATA + 0x144)
-%define HOME_ES	   (DATA + 0x148)
-%define HOME_FS	   (DATA + 0x14c)
-%define HOME_GS	   (DATA + 0x150)
 %define CODE	   0x1000
+%define HOME	   (DATA + 0xf0)
 %define STACK_TOP  0x4000
 
 ; enum trip_kind
@@ -52,11 +40,7 @@ default rel
 %define KIND_USER32 3
 %define KIND_USER64 4
 
-%define MSR_EFER   0xc0000080
-%define MSR_FSBASE 0xc0000100
-%define MSR_GSBASE 0xc0000101
-%define EFER_LMA   0x400
-%define CR0_PG	   0x80000000
+%include "tests/guests/lib/home.inc"
 
 ; as trip.c lays out the GDT
 %define DATA_0	   0x10
@@ -75,49 +59,7 @@ global trip_code:data hidden
 align 4096
 trip_start:
 bits 64
-	push rbx
-	push rbp
-	push r12
-	push r13
-	push r14
-	push r15
-	pushfq
-	cli
-	mov ecx, MSR_FSBASE
-	rdmsr
-	push rax
-	push rdx
-	mov ecx, MSR_GSBASE
-	rdmsr
-	push rax
-	push rdx
-	lea rbp, [trip_start]
-	mov [rbp + HOME_RSP], rsp
-	sgdt [rbp + HOME_GDTR]
-	sidt [rbp + HOME_IDTR]
-	mov rax, cr0
-	mov [rbp + HOME_CR0], rax
-	mov rax, cr3
-	mov [rbp + HOME_CR3], rax
-	mov rax, cr4
-	mov [rbp + HOME_CR4], rax
-	mov ecx, MSR_EFER
-	rdmsr
-	and eax, ~EFER_LMA	; follows from LME and PG
-	mov [rbp + HOME_EFER], eax
-	mov [rbp + HOME_EFER + 4], edx
-	mov eax, cs
-	mov [rbp + HOME_CS], rax
-	mov eax, ss
-	mov [rbp + HOME_SS], eax
-	mov eax, ds
-	mov [rbp + HOME_DS], eax
-	mov eax, es
-	mov [rbp + HOME_ES], eax
-	mov eax, fs
-	mov [rbp + HOME_FS], eax
-	mov eax, gs
-	mov [rbp + HOME_GS], eax
+	home_save trip_start
 	lgdt [rbp + GDTR]
 	jmp far dword [rbp + TO_32]
 
@@ -244,31 +186,12 @@ in_real:
 
 ; --- the way back: each vector pushes its number, behind the error code if there is one ---
 
-%macro vectors 2
-align 16
-%1:
-%assign vector 0
-%rep 49
-	db 0x6a, vector		; PUSH imm8
-%if __BITS__ = 16
-	db 0xe9			; JMP rel16
-	dw %2 - ($ + 2)
-	db 0x90, 0x90, 0x90
-%else
-	db 0xe9			; JMP rel32
-	dd %2 - ($ + 4)
-	db 0x90
-%endif
-%assign vector vector + 1
-%endrep
-%endmacro
-
 bits 16
-	vectors vectors_16, caught_16
+	home_vectors vectors_16, caught_16
 bits 32
-	vectors vectors_32, caught_32
+	home_vectors vectors_32, caught_32
 bits 64
-	vectors vectors_64, caught_64
+	home_vectors vectors_64, caught_64
 
 bits 64
 caught_64:
@@ -325,55 +248,13 @@ leave_32:
 	mov eax, cr0
 	and eax, ~CR0_PG
 	mov cr0, eax
-	mov eax, [ebp + HOME_CR4]
-	mov cr4, eax
-	mov eax, [ebp + HOME_CR3]
-	mov cr3, eax
-	mov ecx, MSR_EFER
-	mov eax, [ebp + HOME_EFER]
-	mov edx, [ebp + HOME_EFER + 4]
-	wrmsr
-	mov eax, [ebp + HOME_CR0]
-	mov cr0, eax
+	home_mode
 	jmp far [ebp + TO_HOME]
 
 bits 64
 home:
 	mov ebp, ebp
-	lgdt [rbp + HOME_GDTR]
-	lidt [rbp + HOME_IDTR]
-	mov eax, [rbp + HOME_SS]
-	mov ss, eax
-	mov rsp, [rbp + HOME_RSP]
-	push qword [rbp + HOME_CS]
-	lea rax, [.far]
-	push rax
-	o64 retf
-.far:
-	mov eax, [rbp + HOME_DS]
-	mov ds, eax
-	mov eax, [rbp + HOME_ES]
-	mov es, eax
-	mov eax, [rbp + HOME_FS]
-	mov fs, eax
-	mov eax, [rbp + HOME_GS]
-	mov gs, eax
-	mov ecx, MSR_GSBASE
-	pop rdx
-	pop rax
-	wrmsr
-	mov ecx, MSR_FSBASE
-	pop rdx
-	pop rax
-	wrmsr
-	popfq
-	pop r15
-	pop r14
-	pop r13
-	pop r12
-	pop rbp
-	pop rbx
-	ret
+	home_return
 	times 4096 - ($ - trip_start) db 0xcc
 trip_end_of_code:
 

@@ -32,27 +32,12 @@ default rel
 %define TO_HOME	   (DATA + 0x80)
 %define GDTR	   (DATA + 0x88)
 %define IDTR	   (DATA + 0x98)
-%define HOME_GDTR  (DATA + 0xa8)
-%define HOME_IDTR  (DATA + 0xb8)
-%define HOME_CR0   (DATA + 0xc8)
-%define HOME_CR3   (DATA + 0xd0)
-%define HOME_CR4   (DATA + 0xd8)
-%define HOME_EFER  (DATA + 0xe0)
-%define HOME_RSP   (DATA + 0xe8)
-%define HOME_DS	   (DATA + 0xf0)
-%define HOME_ES	   (DATA + 0xf4)
-%define HOME_FS	   (DATA + 0xf8)
-%define HOME_GS	   (DATA + 0xfc)
-%define HOME_SS	   (DATA + 0x100)
-%define HOME_CS	   (DATA + 0x108)
+%define HOME	   (DATA + 0xa8)
 %define STACK_TOP  0x4000
 
-%define MSR_EFER   0xc0000080
-%define MSR_FSBASE 0xc0000100
-%define MSR_GSBASE 0xc0000101
-%define EFER_LMA   0x400
-%define CR0_PG	   0x80000000
 %define CR4_PKE	   0x400000
+
+%include "tests/guests/lib/home.inc"
 
 ; as excursion.c lays out the GDT
 %define DATA_0	   0x10
@@ -72,49 +57,7 @@ global excursion_code:data hidden
 align 4096
 excursion_start:
 bits 64
-	push rbx
-	push rbp
-	push r12
-	push r13
-	push r14
-	push r15
-	pushfq
-	cli			; an allocation may have switched them on
-	mov ecx, MSR_FSBASE
-	rdmsr
-	push rax
-	push rdx
-	mov ecx, MSR_GSBASE
-	rdmsr
-	push rax
-	push rdx
-	lea rbp, [excursion_start]
-	mov [rbp + HOME_RSP], rsp
-	sgdt [rbp + HOME_GDTR]
-	sidt [rbp + HOME_IDTR]
-	mov rax, cr0
-	mov [rbp + HOME_CR0], rax
-	mov rax, cr3
-	mov [rbp + HOME_CR3], rax
-	mov rax, cr4
-	mov [rbp + HOME_CR4], rax
-	mov ecx, MSR_EFER
-	rdmsr
-	and eax, ~EFER_LMA	; follows from LME and PG
-	mov [rbp + HOME_EFER], eax
-	mov [rbp + HOME_EFER + 4], edx
-	mov eax, cs
-	mov [rbp + HOME_CS], rax
-	mov eax, ss
-	mov [rbp + HOME_SS], eax
-	mov eax, ds
-	mov [rbp + HOME_DS], eax
-	mov eax, es
-	mov [rbp + HOME_ES], eax
-	mov eax, fs
-	mov [rbp + HOME_FS], eax
-	mov eax, gs
-	mov [rbp + HOME_GS], eax
+	home_save excursion_start
 	lgdt [rbp + GDTR]
 	jmp far dword [rbp + TO_32]
 
@@ -199,21 +142,8 @@ enter_64:
 
 ; --- the way back: each vector pushes its number, behind the error code if there is one ---
 
-%macro vectors 2
-align 16
-%1:
-%assign vector 0
-%rep 49
-	db 0x6a, vector		; PUSH imm8
-	db 0xe9			; JMP rel32
-	dd %2 - ($ + 4)
-	db 0x90
-%assign vector vector + 1
-%endrep
-%endmacro
-
-	vectors vectors_32, caught_32
-	vectors vectors_64, caught_64
+	home_vectors vectors_32, caught_32
+	home_vectors vectors_64, caught_64
 
 bits 64
 caught_64:
@@ -238,56 +168,14 @@ leave_32:
 	mov eax, cr0
 	and eax, ~CR0_PG
 	mov cr0, eax
-	mov eax, [ebp + HOME_CR4]
-	mov cr4, eax
-	mov eax, [ebp + HOME_CR3]
-	mov cr3, eax
-	mov ecx, MSR_EFER
-	mov eax, [ebp + HOME_EFER]
-	mov edx, [ebp + HOME_EFER + 4]
-	wrmsr
-	mov eax, [ebp + HOME_CR0]
-	mov cr0, eax
+	home_mode
 	jmp far [ebp + TO_HOME]
 
 bits 64
 home:
 	xor eax, eax
 	lldt ax
-	lgdt [rbp + HOME_GDTR]
-	lidt [rbp + HOME_IDTR]
-	mov eax, [rbp + HOME_SS]
-	mov ss, eax
-	mov rsp, [rbp + HOME_RSP]
-	push qword [rbp + HOME_CS]
-	lea rax, [.far]
-	push rax
-	o64 retf
-.far:
-	mov eax, [rbp + HOME_DS]
-	mov ds, eax
-	mov eax, [rbp + HOME_ES]
-	mov es, eax
-	mov eax, [rbp + HOME_FS]
-	mov fs, eax
-	mov eax, [rbp + HOME_GS]
-	mov gs, eax
-	mov ecx, MSR_GSBASE
-	pop rdx
-	pop rax
-	wrmsr
-	mov ecx, MSR_FSBASE
-	pop rdx
-	pop rax
-	wrmsr
-	popfq
-	pop r15
-	pop r14
-	pop r13
-	pop r12
-	pop rbp
-	pop rbx
-	ret
+	home_return
 
 ; --- the accesses, for CPL 0 and again on the page for CPL 3: enum excursion_access ---
 

@@ -5,8 +5,10 @@
 #include "arch/x86/insn.h"
 #include "core/caps.h"
 #include "core/kick.h"
+#include "core/log.h"
 #include "core/startup.h"
 #include "core/vendor.h"
+#include "vmexit/reset.h"
 #include "vmexit/step.h"
 
 #define RESET_VECTOR_BASE UINT64_C(0xffff0000)
@@ -113,10 +115,19 @@ static bool is_boot_cpu(const struct vcpu *vcpu)
 	return (vcpu->apic_base & APIC_BASE_BSP) != 0;
 }
 
+/*
+ * The boot CPU would be at the reset vector: the firmware begins anew, knows nothing of the memory that is not there for it,
+ * and does not come to its end. So the machine is reset for it.
+ */
 static void take_init(struct vcpu *vcpu)
 {
+	if (is_boot_cpu(vcpu)) {
+		log_set_synchronous();
+		log_info("cpu %u: INIT to the boot CPU, the machine resets", vcpu->index);
+		reset_machine(vcpu);
+	}
 	reset_vcpu(vcpu);
-	vcpu_set_activity(vcpu, is_boot_cpu(vcpu) ? ACTIVITY_RUNNING : ACTIVITY_WAIT_SIPI);
+	vcpu_set_activity(vcpu, ACTIVITY_WAIT_SIPI);
 }
 
 /*

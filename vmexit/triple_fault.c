@@ -1,34 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/triple_fault.h"
 
-#include "arch/x86/insn.h"
 #include "core/log.h"
 #include "core/panic.h"
-
-#define PORT_RESET_CONTROL    0xcf9
-#define RESET_COLD	      0x06
-#define PORT_KEYBOARD_COMMAND 0x64
-#define KEYBOARD_PULSE_RESET  0xfe
-#define RESET_WAIT_PAUSES     10000000u
-
-static void wait_for_reset(void)
-{
-	for (uint32_t i = 0; i < RESET_WAIT_PAUSES; i++)
-		cpu_pause();
-}
+#include "vmexit/reset.h"
 
 enum exit_verdict triple_fault_exit(struct vcpu *vcpu)
 {
 	log_set_synchronous();
 	log_error("cpu %u: triple fault in the guest, the machine resets", vcpu->index);
 	hv_dump_guest(vcpu);
-	if (vcpu->vm->reset_register != 0) {
-		outb((uint16_t)vcpu->vm->reset_register, vcpu->vm->reset_value);
-		wait_for_reset();
-	}
-	outb(PORT_RESET_CONTROL, RESET_COLD);
-	wait_for_reset();
-	outb(PORT_KEYBOARD_COMMAND, KEYBOARD_PULSE_RESET);
-	wait_for_reset();
-	hv_panic("the machine did not reset");
+	reset_machine(vcpu);
 }

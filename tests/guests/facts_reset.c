@@ -2,14 +2,15 @@
 /*
  * One way to reset the machine.
  *
- *   facts_reset.efi cf9 VALUE | port92 | keyboard | triple [other]     other: CPU 1 does it
+ *   facts_reset.efi cf9 VALUE | port92 | keyboard | triple | init [other]
  *
- * VALUE is in decimal.
+ * VALUE is in decimal; init: an INIT to the boot CPU; other: CPU 1 does it.
  */
 #include "tests/guests/lib/fact.h"
 #include "tests/guests/lib/probe.h"
 
 enum { PORT_A20 = 0x92, PORT_RESET = 0xcf9, KBC_STATUS = 0x64, KBC_PULSE_RESET = 0xfe };
+enum { ICR_INIT = 0x4500 };
 
 static void triple_fault(void)
 {
@@ -36,6 +37,8 @@ static void reset(void *argument)
 		probe_outb(KBC_STATUS, KBC_PULSE_RESET);
 	} else if (probe_has_word(options, "triple")) {
 		triple_fault();
+	} else if (probe_has_word(options, "init")) {
+		probe_icr(probe_cpus[0].apic_id, ICR_INIT);
 	}
 }
 

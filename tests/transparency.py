@@ -92,6 +92,9 @@ def later_b0(bare, hosted):
 
 
 SVM_INSNS = ("vmrun", "vmload", "stgi", "clgi", "invlpga")
+# Which of them differ at CPL 3, and why.
+SVM_AT_3 = (("qemu-*", SVM_INSNS), ("svm-*", (*SVM_INSNS, "skinit")))
+PRIVILEGE = "SVM: with EFER.SVME set the privilege level is looked at before the intercept"
 
 
 def on_amd(probe, key, reason, change):
@@ -113,12 +116,16 @@ MORE = ("qemu-1", "qemu-4", "vtx-2", "svm-1", "svm-2")
 PROBES = {
     "facts_apic": Probe("facts_apic", ("qemu-2",), ("qemu-1", "qemu-4"), "widths boot-off"),
     "facts_apic_bochs": Probe("facts_apic", ("vtx-2",), ("vtx-1", "svm-1", "svm-2"), "vectors"),
+    "facts_startup": Probe("facts_startup", ("qemu-2",), ("qemu-4",), "rounds 50", "rounds 1000",
+                           seconds={"qemu": 16}),
     "facts_startup_bochs": Probe("facts_startup", ("vtx-2",), ("svm-2",), "rounds 5 patient",
                                  "rounds 20 patient"),
     "task": Probe("task", ("qemu-2",), ("vtx-2", "svm-1", "svm-2"), "facts"),
     "facts_cpuid": Probe("facts_cpuid", USUAL, MORE),
     "facts_cpuid.hidden": Probe("facts_cpuid", ("qemu-1",), ("vtx-1", "svm-1"),
                                 config={"cpuid": "hidden"}),
+    "facts_cr": Probe("facts_cr", ("qemu-2",), ("qemu-1",), "pairs other",
+                      qemu_words="lax", seconds={"qemu": 16, "bochs": 120}),
     # QEMU dies of instruction breakpoints where the code segment's base is not 0.
     "facts_debug": Probe("facts_debug", ("vtx-1",), ("svm-1",), seconds={"bochs": 70}),
     "facts_debug-flat": Probe("facts_debug", ("qemu-1",), ("qemu-2",), "flat full",
@@ -132,6 +139,8 @@ PROBES = {
            ("no-stack", ("qemu-2",), ("vtx-1", "svm-1"), "stack user"),
            ("no-table", ("qemu-1",), ("vtx-1", "svm-1"), "table"))},
     "facts_memory": Probe("facts_memory", ("qemu-2",), ("qemu-1", "qemu-4", "vtx-1", "vtx-2", "svm-1")),
+    "facts_modes": Probe("facts_modes", ("qemu-2",), ("qemu-1", "vtx-1"), qemu_words="lax",
+                         seconds={"qemu": 16, "bochs": 120}),
     "facts_time": Probe("facts_time", ("qemu-2",), ("qemu-4", "vtx-2", "svm-1", "svm-2"), "rounds 2000",
                         "rounds 200000"),
     "facts_xsave": Probe("facts_xsave", ("qemu-2",), ("vtx-2", "svm-1"), "exits 4000", "exits 1000000"),
@@ -142,7 +151,10 @@ PROBES = {
     "facts_io": Probe("facts_io", ("qemu-2",), seconds={"qemu": 12}),
     "facts_msr": Probe("facts_msr", USUAL, MORE),
     **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), (), arguments, resets=True)
-       for name, arguments in (("cf9", "cf9 6"), ("keyboard", "keyboard"), ("port92", "port92"))},
+       for name, arguments in (("cf9", "cf9 6"), ("keyboard", "keyboard"), ("port92", "port92"),
+                              ("triple", "triple"), ("triple-other", "triple other"))},
+    **{f"facts_reset.{name}": Probe("facts_reset", (), ("qemu-2", "vtx-2"), arguments, resets=True)
+       for name, arguments in (("init", "init"), ("init-other", "init other"))},
 }
 
 ALLOWED = [
@@ -156,6 +168,9 @@ ALLOWED = [
       for probe, where in (("facts_apic", "qemu-*"), ("facts_apic_bochs", "svm-*"))
       for which in ("*nmi*", "sipi-*", "init-deassert")],
     # --- facts_startup ---
+    Allowed("facts_startup*", "qemu-*", "state.cr0",
+            "docs/emulators.md: an INIT sets CD and NW, which it does not change",
+            texts("0x60000010", "0x10")),
     *[Allowed("facts_startup_bochs", where, key, "Bochs: " + reason, always=where == "vtx-*")
       for where in ("vtx-*", "svm-*")
       for key, reason in (
@@ -182,6 +197,17 @@ ALLOWED = [
     Allowed("facts_cpuid*", "svm-*", "cpu*.cpuid.0x8000001f.0",
             "memory encryption would give hidden memory a second address",
             texts_to("0x0 0x0 0x0 0x0")),
+    # --- facts_cr ---
+    *[Allowed("facts_cr", "qemu-*", f"cpu*.{mode}.efer",
+              "SVM is not offered (EFER.SVME); docs/emulators.md: EFER.LME may change under paging",
+              texts("faults 0x0 taken 0x1901 ignored 0xffffffffffffe6fe other 0x0",
+                    f"faults {faults} taken {taken} ignored 0xffffffffffffe6fe other 0x0"))
+      for modes, faults, taken in ((("long64", "long32", "long16", "pae32", "pse32"), "0x1100", "0x801"),
+                                   (("flat32", "flat16", "real16"), "0x1000", "0x901"))
+      for mode in modes],
+    *[Allowed("facts_cr", where, f"cpu*.user*.{name}", PRIVILEGE,
+              texts("vector 6 error 0x0 ip 0 a 0x0", "vector 13 error 0x0 ip 0 a 0x0"))
+      for where, names in SVM_AT_3 for name in (*names, "vmsave")],
     # --- facts_debug ---
     Allowed("facts_debug*", "*", "execute.*.step.64.0",
             "docs/emulators.md: a trap and the breakpoint behind it in one", split_trap),
@@ -203,15 +229,19 @@ ALLOWED = [
     *[Allowed("facts_debug-flat", "qemu-*", f"held.{name}.*.step.64.0",
               "docs/emulators.md: B0 comes again at later steps", later_b0)
       for name in ("cpuid", "sti")],
-    *[Allowed("facts_debug*", where, f"*.{name}.*.3",
-              "SVM: with EFER.SVME set the privilege level is looked at before the intercept",
-              without("^ud@0", "gp(0)@0"))
-      for where, names in (("qemu-*", SVM_INSNS), ("svm-*", (*SVM_INSNS, "skinit")))
-      for name in names],
+    *[Allowed("facts_debug*", where, f"*.{name}.*.3", PRIVILEGE, without("^ud@0", "gp(0)@0"))
+      for where, names in SVM_AT_3 for name in names],
     Allowed("facts_debug-flat", "qemu-*", "write-to.apic-eoi.*.step.*",
             "docs/emulators.md: a step and a breakpoint on data are two exceptions",
             texts("db@handler db@2,f=102,dr6=ffff0ff0 db@3,f=102,dr6=ffff4ff1 end@5",
                   "db@2,f=102,dr6=ffff4ff1 db@3,f=102,dr6=ffff4ff0 end@5")),
+    # --- facts_modes ---
+    Allowed("facts_modes", "vtx-*", "cpu*.real.cr4-vmxe", "VMX is not offered",
+            texts("real 30 ip e flags 2 ax 2640 cr0 30 cr4 2640",
+                  "real d ip 9 flags 2 ax 2640 cr0 30")),
+    Allowed("facts_modes", "qemu-*", "cpu*.p32-pae.lme-while-paged",
+            "docs/emulators.md: EFER.LME may change under paging",
+            without(r"^30 ip 64010 flags 6 ", "d(0) ip 6400c flags 10006 ")),
     # --- facts_msr ---
     *[Allowed("facts_msr", "vtx-*", f"cpu*.msr.{hex(msr)}", "VMX is not offered",
               texts_to(f"to {hex(msr)}: vector 13 error 0x0")) for msr in range(0x480, 0x492)],

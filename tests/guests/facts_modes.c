@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Modes other than long mode, and the ways between them, on the boot CPU and on one that was restarted: pieces of code in
- * real mode, protected mode of 16 and 32 bits, with and without paging, and virtual-8086 mode.
+ * Modes and the ways between them, on the boot CPU and on one that was restarted: pieces of code in real mode, protected mode
+ * of 16 and 32 bits, with and without paging, virtual-8086 mode, and long mode with tables of 4 and 5 levels.
  *
  *   facts_modes.efi [boot] [lax]
  *
@@ -9,6 +9,7 @@
  *   boot  on the boot CPU only
  */
 #include "tests/guests/facts_modes/engine.h"
+#include "tests/guests/facts_modes/levels.h"
 
 #include "tests/guests/lib/fact.h"
 #include "tests/guests/lib/probe.h"
@@ -32,7 +33,8 @@ static const enum engine_mode real_modes[] = { ENGINE_VM86,	ENGINE_VM86_IOPL,  E
 static const enum engine_mode modes_32[] = { ENGINE_32, ENGINE_32_USER, ENGINE_32_PAGED,
 					     ENGINE_32_PAE };
 
-static const char *const strict[] = { "pg-alone", "nw-alone", "lme-without-pae" };
+static const char *const strict[] = { "pg-alone", "nw-alone",	     "cr4-bad",
+				      "cr4-vmxe", "lme-without-pae", "efer-lme" };
 static bool is_lax;
 
 static bool is_left_out(const struct snippet *snippet)
@@ -92,6 +94,7 @@ static void look(void *argument)
 	     snippet++)
 		if (!is_left_out(snippet))
 			run(snippet);
+	levels_print(is_lax);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
@@ -101,7 +104,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	is_lax = probe_has_word(options, "lax");
 	quiet_begin();
 	fact_begin("modes");
-	if (probe_check(engine_init(), "area", "it is not free")) {
+	if (probe_check(engine_init() && levels_init(), "area", "it is not free")) {
 		__asm__ volatile("cli");
 		look(NULL);
 		if (probe_cpu_count > 1 && !probe_has_word(options, "boot")) {

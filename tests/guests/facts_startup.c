@@ -236,19 +236,30 @@ static void handle_nmi(void *argument)
 		__asm__ volatile("pause");
 }
 
+/* It waits for a SIPI by its own doing. */
+static void init_self(void *argument)
+{
+	(void)argument;
+	say_began();
+	send_init(probe_this_cpu()->index);
+	for (;;)
+		__asm__ volatile("pause");
+}
+
 static void try_deeds(uint32_t cpu)
 {
 	static const struct {
 		const char *name;
 		probe_function function;
-		bool exits;
+		bool exits, restarts;
 	} deeds[] = {
-		{ "spinning", spin, false },
-		{ "halted", halt_off, false },
-		{ "halted-interruptible", halt_on, false },
-		{ "mwait", wait_in_mwait, false },
-		{ "in-nmi", handle_nmi, false },
-		{ "cpuid", read_cpuid, true },
+		{ "spinning", spin, false, false },
+		{ "halted", halt_off, false, false },
+		{ "halted-interruptible", halt_on, false, false },
+		{ "mwait", wait_in_mwait, false, false },
+		{ "in-nmi", handle_nmi, false, false },
+		{ "init-self", init_self, false, true },
+		{ "cpuid", read_cpuid, true, false },
 	};
 
 	for (uint32_t i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++) {
@@ -264,6 +275,11 @@ static void try_deeds(uint32_t cpu)
 		probe_nmi_hook = NULL;
 		send_sipi(cpu, 0);
 		probe_stall(2000);
+		/* Its own INIT may come later than our SIPI. */
+		for (uint32_t j = 0; deeds[i].restarts && j < 200 && entries() == before; j++) {
+			probe_stall(10000);
+			send_sipi(cpu, 0);
+		}
 		without = entries() - before;
 		with = restart(cpu, 0, 10000, 200, 2);
 		fact_line("cpu%u.out-of.%s = before INIT %u, after %u", cpu, deeds[i].name, without,

@@ -254,6 +254,9 @@ leave_32:
 	and eax, ~CR0_PG
 	mov cr0, eax
 	lgdt [dword GDTR]
+	mov byte [dword GDT + TASK + 5], 0x89 ; not busy: long mode does not begin with a TSS of 16 bits
+	mov eax, TASK
+	ltr ax
 	mov ecx, MSR_EFER
 	rdmsr
 	or eax, EFER_LME

@@ -5,11 +5,12 @@
 #include "tests/guests/lib/probe.h"
 #include "tests/guests/lib/trial.h"
 
-enum { PAGE = 4096, PAGES = 15, OUT_COUNT = 24, VECTORS = 0x38, GDT_ENTRIES = 32 };
+enum { PAGE = 4096, PAGES = 16, OUT_COUNT = 24, VECTORS = 0x38, GDT_ENTRIES = 32 };
 /* layout.inc, and the pages behind. */
 enum {
 	BASE = 0x60000,
 	DATA_AREA = BASE + 0x2000,
+	PML4 = BASE + 0x3000,
 	CODE = BASE + 0x4000,
 	STACK = BASE + 0x5000,
 	HANDLER_STACK = BASE + 0x6ff0,
@@ -17,7 +18,8 @@ enum {
 	DIRECTORY = BASE + 0x8000,
 	PDPT = BASE + 0x9000,
 	PAE_DIRECTORY = BASE + 0xa000,
-	DATA = BASE + 0xe000
+	DATA = BASE + 0xe000,
+	PML5 = BASE + 0xf000
 };
 enum { CLASS_REAL, CLASS_SAME, CLASS_OUTER, CLASS_VM86 };
 enum { TSS_BYTES = 0x68, REDIRECTION = 0x68, IO_BITMAP = 0x88, IO_BYTES = 0x41 };
@@ -149,6 +151,8 @@ static void fill_tables(void)
 	SetMem(pdpt, PAGE, 0);
 	for (uint32_t i = 0; i < 4; i++)
 		pdpt[i] = (uint64_t)(PAE_DIRECTORY + i * PAGE) | 1;
+	*(uint64_t *)(UINTN)PML4 = PDPT | 7;
+	*(uint64_t *)(UINTN)PML5 = PML4 | 7;
 	/* Another of which each bit that is reserved can be set: snippets.asm. */
 	for (uint32_t i = 0; i < 64; i++) {
 		pdpt[64 + 4 * i] = pdpt[0];

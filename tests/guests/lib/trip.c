@@ -19,6 +19,7 @@ enum { KIND_CODE, KIND_64, KIND_REAL, KIND_USER32, KIND_USER64 };
 #define CR0_PG	  UINT64_C(0x80000000)
 #define CR4_PSE	  UINT64_C(0x10)
 #define CR4_PAE	  UINT64_C(0x20)
+#define CR4_LA57  UINT64_C(0x1000)
 #define EFER_LME  UINT64_C(0x100)
 
 struct far_pointer {
@@ -64,9 +65,9 @@ extern const uint8_t trip_start[] __attribute__((visibility("hidden")));
 extern const uint8_t trip_end_of_code[] __attribute__((visibility("hidden")));
 extern const struct trip_code trip_code __attribute__((visibility("hidden")));
 
-/* The first GiB one to one, for CPL 0 and for CPL 3: four levels, PAE's PDPTEs, 32-bit. */
+/* The first GiB one to one, for CPL 0 and for CPL 3: five or four levels, PAE's PDPTEs, 32-bit. */
 struct tables {
-	uint64_t pml4[512], pdpt[512], pd[512];
+	uint64_t pml5[512], pml4[512], pdpt[512], pd[512];
 	uint64_t pae_pdpt[512];
 	uint32_t pd_32[1024];
 } __attribute__((aligned(4096)));
@@ -177,6 +178,7 @@ static void fill_pointers(void)
 
 static void fill_tables(struct tables *t, uint32_t user)
 {
+	t->pml5[0] = (uint64_t)t->pml4 | ENTRY_TABLE | user;
 	t->pml4[0] = (uint64_t)t->pdpt | ENTRY_TABLE | user;
 	t->pdpt[0] = (uint64_t)t->pd | ENTRY_TABLE | user;
 	t->pae_pdpt[0] = (uint64_t)t->pd | 1;
@@ -207,12 +209,12 @@ bool trip_init(void)
 	return true;
 }
 
-static uint64_t table_of(enum trip_mode mode)
+static uint64_t table_of(enum trip_mode mode, bool is_wide)
 {
 	struct tables *t = &tables[modes[mode].is_user];
 
 	if (modes[mode].is_long)
-		return (uint64_t)t->pml4;
+		return (uint64_t)(is_wide ? t->pml5 : t->pml4);
 	return mode == TRIP_PSE_32 ? (uint64_t)t->pd_32 : (uint64_t)t->pae_pdpt;
 }
 
@@ -242,7 +244,7 @@ static void fill_data(const struct trip *trip)
 	data->cr0 =
 		((CR0_PE | CR0_ET_NE | (modes[mode].is_paged ? CR0_PG : 0)) & ~trip->cr0_clear) |
 		trip->cr0_set;
-	data->cr3 = table_of(mode);
+	data->cr3 = table_of(mode, trip->cr4_set & CR4_LA57);
 	data->cr4 = cr4 | trip->cr4_set;
 	data->efer = (modes[mode].is_long ? EFER_LME : 0) | trip->efer_set;
 	CopyMem(data->regs, (void *)(UINTN)trip->regs, sizeof(data->regs));

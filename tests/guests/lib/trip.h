@@ -30,7 +30,8 @@ enum { TRIP_A, TRIP_B, TRIP_C, TRIP_D, TRIP_SI, TRIP_DI, TRIP_REGS };
 
 struct trip {
 	enum trip_mode mode;
-	uint64_t cr0_set, cr0_clear, cr4_set; /* changes of what the mode needs */
+	uint64_t cr0_set, cr0_clear,
+		cr4_set; /* changes of what the mode needs; CR4.LA57: 5 levels */
 	uint64_t efer_set;
 	uint32_t rflags; /* besides bit 1 */
 	uint64_t regs[TRIP_REGS];

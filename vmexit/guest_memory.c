@@ -6,6 +6,7 @@
 #include "core/caps.h"
 #include "mm/gva_fetch.h"
 #include "mm/guest_copy.h"
+#include "mm/page_entry.h"
 #include "vmexit/guest_physical.h"
 
 #define MSR_PKRS 0x6e1u
@@ -170,6 +171,15 @@ static uint64_t instruction_address(struct vcpu *vcpu, bool is_64bit)
 	return (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + (uint32_t)rip);
 }
 
+/* The CPU has fetched through them whatever is reserved: QEMU marks them as accessed. */
+static void accept_pdptrs(struct paging_role *role)
+{
+	if (!is_pae(role))
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		role->pdptr[i] &= role->format->address | ENTRY_P;
+}
+
 /*
  * The CPU has just fetched these bytes: it has set the accessed bits and found the rights right. Nothing is marked here.
  * Another CPU may have changed tables or code since, but then nothing can be fetched, or the
@@ -185,6 +195,7 @@ static unsigned fetch_page(struct vcpu *vcpu, uint64_t address, uint8_t *to, uns
 	if (bytes > left)
 		bytes = left;
 	role_for_translation(vcpu, &role);
+	accept_pdptrs(&role);
 	if (!gva_walk(&role, &guest_copy_reader, (gva_t){ address }, access, &result))
 		return 0;
 	return guest_copy_in(to, result.gpa, bytes) ? bytes : 0;

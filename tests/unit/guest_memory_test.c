@@ -122,6 +122,28 @@ static void access_as_the_guest(void **state)
 	assert_int_equal(fault.kind, GUEST_FAULT_NOT_MEMORY);
 }
 
+/* What is reserved in a PDPTE has not kept the CPU from fetching; data is another matter. */
+static void fetch_accepts_the_pdptrs(void **state)
+{
+	uint8_t buffer[INSN_MAX_BYTES];
+	struct guest_fault fault;
+	uint32_t value;
+
+	(void)state;
+	page_long();
+	vcpu.regs.efer = 0;
+	vcpu.regs.segments[SEGMENT_CS].rights = 0xc09b;
+	vcpu.regs.available |= REG_BIT(REG_PDPTR);
+	vcpu.regs.pdptr[0] = OTHER_DIRECTORY | 0x21;
+	vcpu.regs.rip = 0x200000;
+	assert_int_equal(guest_fetch(&vcpu, buffer), 15);
+	assert_false(guest_read(&vcpu, (gva_t){ 0x200800 }, &value, 4, 0, &fault));
+	assert_int_equal(fault.kind, GUEST_FAULT_PAGE);
+	/* one that is not present is none */
+	vcpu.regs.pdptr[0] = OTHER_DIRECTORY | 0x20;
+	assert_int_equal(guest_fetch(&vcpu, buffer), 0);
+}
+
 /* A fault on the quick way would leave its own address: CR2 is stored again. */
 static void fetch_leaves_cr2_as_it_was(void **state)
 {
@@ -234,10 +256,14 @@ static void operand_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(fetch_stops_at_the_page), TEST(fetch_adds_the_base),
-		TEST(access_as_the_guest),     TEST(fetch_leaves_cr2_as_it_was),
-		TEST(access_as_the_guest),     TEST(fetch_has_the_rights_of_the_task),
-		TEST(fetch_marks_nothing),     TEST(write_all_or_nothing),
+		TEST(fetch_stops_at_the_page),
+		TEST(fetch_adds_the_base),
+		TEST(access_as_the_guest),
+		TEST(fetch_leaves_cr2_as_it_was),
+		TEST(fetch_accepts_the_pdptrs),
+		TEST(fetch_has_the_rights_of_the_task),
+		TEST(fetch_marks_nothing),
+		TEST(write_all_or_nothing),
 		TEST(operand_addresses),
 	};
 

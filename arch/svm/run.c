@@ -55,6 +55,16 @@ static inline void prepare(struct vcpu *vcpu)
 	}
 }
 
+/*
+ * NW without CD, which QEMU lets the guest write: VMRUN refuses it there and saves the host's state as the guest's, so that
+ * mending afterwards would be too late.
+ */
+static __attribute__((noinline)) void mend_caching(struct vcpu *vcpu)
+{
+	if (svm_mend(svm_of(vcpu)->vmcb, x86_cr4_allowed()))
+		vcpu->regs.available &= ~REG_BIT(REG_CR0);
+}
+
 /* What the stub says: an exit for the general way, or nothing but to enter again. */
 static inline enum quick_next enter(struct vcpu *vcpu)
 {
@@ -69,6 +79,8 @@ static inline enum quick_next enter(struct vcpu *vcpu)
 	if (UNLIKELY((regs->dirty & REGS_LAZY) != 0))
 		svm_regs_store(vcpu);
 	regs->dirty = 0;
+	if (UNLIKELY((vmcb->cr0 & CR0_NW) != 0))
+		mend_caching(vcpu);
 	vmcb->rax = regs->gpr[REG_RAX];
 	next = (enum quick_next)svm_enter(regs->gpr, svm->vmcb_hpa, svm->host_vmcb_hpa,
 					  vcpu->trial ? svm_trial_exit : svm_quick_exit);

@@ -333,6 +333,31 @@ static void forget(enum look_forget what, struct robust_state *out)
 		out->gpr[RBX] = FORGOTTEN;
 }
 
+/* Whether the timer came before HLT or after it: the instruction pointer, also as it is on the stack outside long mode. */
+static void forget_return(const struct runner *runner, struct robust_state *out)
+{
+	const struct engine *engine = &runner->engine;
+	const bool is_real = runner->step.world.paging == PAGING_REAL;
+	uint64_t linear = (uint64_t)out->ss << 4;
+	uint64_t sp = (out->gpr[RSP] - 6) & 0xffff;
+
+	out->rip = 0;
+	if (runner->step.world.paging == PAGING_LONG)
+		return;
+	if (!is_real) {
+		const uint64_t descriptor = engine_descriptor(engine, out->ss);
+
+		linear = (descriptor >> 16 & 0xffffff) + (descriptor >> 56 << 24);
+		sp = (out->gpr[RSP] - 12) & (descriptor >> 54 & 1 ? UINT32_MAX : UINT16_MAX);
+	}
+	for (uint32_t i = 0; i < (is_real ? 2 : 4); i++) {
+		uint8_t *byte = engine_byte(engine, (uint32_t)(linear + sp + i));
+
+		if (byte)
+			*byte = 0;
+	}
+}
+
 static void execute(struct runner *runner, const struct look *look, const struct robust_state *in,
 		    struct robust_state *out)
 {
@@ -346,7 +371,7 @@ static void execute(struct runner *runner, const struct look *look, const struct
 	if (has_timer)
 		disarm_timer(out);
 	if (has_timer && out->vector == VECTOR_TIMER)
-		out->rip = 0; /* whether before HLT or after it */
+		forget_return(runner, out);
 	forget(look->forget, out);
 	runner->counts.insns++;
 }
@@ -413,6 +438,9 @@ static bool run_insns(struct runner *runner, struct robust_state *out)
 		if (look.verdict == LOOK_END || (is_loose && !options.is_wild))
 			break;
 		execute(runner, &look, &in, out);
+		if (options.is_verbose)
+			probe_print("STEP:   ran to rip=0x%lx vector=0x%lx\n", out->rip,
+				    out->vector);
 		if (step->is_plain || out->vector != VECTOR_DB)
 			break;
 		in = *out;

@@ -607,6 +607,9 @@ static void make_code(struct random *random, const struct make_setup *setup,
 		while (count-- > 0)
 			(void)put_pattern(random, engine, mode, step);
 	}
+	/* INT3 follows on this page only. */
+	if (!step->has_timer && step->code_linear + step->code_bytes >= engine->arena + PAGE_BYTES)
+		step->is_plain = false;
 	if (!step->is_plain)
 		step->state.rflags |= FLAG_TF;
 }

@@ -402,6 +402,17 @@ static void take_from_task(const struct engine *engine, struct robust_state *out
 	out->gs = task[23] & 0xffff;
 }
 
+/* Pushed as 32 bits a selector is 16 of them, and whatever was on the stack before. */
+static void cut_selectors(struct robust_state *out)
+{
+	out->cs &= 0xffff;
+	out->ss &= 0xffff;
+	out->ds &= 0xffff;
+	out->es &= 0xffff;
+	out->fs &= 0xffff;
+	out->gs &= 0xffff;
+}
+
 void engine_run(struct engine *engine, const struct robust_state *in, struct robust_state *out)
 {
 	struct engine_data *data = data_of(engine);
@@ -415,6 +426,7 @@ void engine_run(struct engine *engine, const struct robust_state *in, struct rob
 	*out = data->out;
 	if (data->kind == KIND_LEGACY && out->vector == VECTOR_TF)
 		take_from_task(engine, out);
+	cut_selectors(out);
 }
 
 void engine_leave(struct engine *engine)

@@ -143,6 +143,7 @@ bits 64
 	xor r13d, r13d
 	xor r14d, r14d
 	xor r15d, r15d
+	mov cr2, rbx
 	lgdt [rbp + GDTR]
 	cmp dword [rbp + KIND], 0
 	jne .legacy
@@ -166,8 +167,6 @@ bits 64
 	mov es, [rbp + IN + ES_]
 	mov fs, [rbp + IN + FS_]
 	mov gs, [rbp + IN + GS_]
-	xor eax, eax
-	mov cr2, rax
 	mov eax, [rbp + IN + SS_]
 	push rax
 	push qword [rbp + IN + GPR(4)]
@@ -213,8 +212,6 @@ enter_32:
 	mov cr4, eax
 	mov eax, [TO_CR3]
 	mov cr3, eax
-	xor eax, eax
-	mov cr2, eax
 	cmp dword [KIND], KIND_REAL
 	je .real
 	mov eax, [TO_CR0]

@@ -256,14 +256,10 @@ static void operand_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(fetch_stops_at_the_page),
-		TEST(fetch_adds_the_base),
-		TEST(access_as_the_guest),
-		TEST(fetch_leaves_cr2_as_it_was),
-		TEST(fetch_accepts_the_pdptrs),
-		TEST(fetch_has_the_rights_of_the_task),
-		TEST(fetch_marks_nothing),
-		TEST(write_all_or_nothing),
+		TEST(fetch_stops_at_the_page),	TEST(fetch_adds_the_base),
+		TEST(access_as_the_guest),	TEST(fetch_leaves_cr2_as_it_was),
+		TEST(fetch_accepts_the_pdptrs), TEST(fetch_has_the_rights_of_the_task),
+		TEST(fetch_marks_nothing),	TEST(write_all_or_nothing),
 		TEST(operand_addresses),
 	};
 

@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(TOP, "tests"))
 import transparency as table  # noqa: E402
 
 REPORTS = os.path.join(BUILD, "transparency")
+MACHINES = ("qemu-1", "qemu-2", "qemu-4", "vtx-1", "vtx-2", "svm-1", "svm-2")
 PROGRAM = "/EFI/solovisor/solovisor.efi"
 # How long a reset may take to show itself, and a probe to come to its end.
 RESET_SECONDS, PROBE_SECONDS = 60, 240
@@ -245,7 +246,8 @@ def cell(result):
 
 def markdown(results):
     """A table of the rows against the machines, and one of the reasons."""
-    machines = list(dict.fromkeys(result.machine for result in results))
+    seen = {result.machine for result in results}
+    machines = [where for where in MACHINES if where in seen]
     lines = ["| probe | " + " | ".join(machines) + " |", "|---" * (len(machines) + 1) + "|"]
     rows = collections.defaultdict(dict)
     for result in results:
@@ -260,3 +262,27 @@ def markdown(results):
     lines += [f"| `{name}` | {reason} | {', '.join(sorted(where))} |"
               for (name, reason), where in sorted(reasons.items())]
     return "\n".join(lines) + "\n"
+
+
+def last_results():
+    """What the last run of each (row, machine) of the table came to, of those that have run here."""
+    results = []
+    for name, where in pairs(True):
+        path = os.path.join(REPORTS, f"{name}.{where}.json")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                results.append(Comparison(**json.load(file)))
+    return results
+
+
+def document(text, results):
+    """The page docs/transparency.md with the tables of these results."""
+    begin, end = "<!-- written by scripts/transparency --table -->\n", "<!-- end -->"
+    head, found, rest = text.partition(begin)
+    _, also_found, tail = rest.partition(end)
+    if not (found and also_found):
+        raise FactError("docs/transparency.md has no place for the tables")
+    missing = [f"`{name}` on {where}" for name, where in pairs(True)
+               if not any((result.probe, result.machine) == (name, where) for result in results)]
+    note = f"\nNot run for this table: {', '.join(missing)}.\n" if missing else ""
+    return head + begin + "\n" + markdown(results) + note + "\n" + end + tail

@@ -91,6 +91,19 @@ def later_b0(bare, hosted):
     return (bare or "").replace("ffff4ff1", "ffff4ff0") == (hosted or "").replace("ffff4ff1", "ffff4ff0")
 
 
+def vmxe(all_of_them):
+    """CR4.VMXE is no longer among the bits that can be set; or none is, as each came with it."""
+    def check(bare, hosted):
+        pattern = re.compile(r"faults 0x(\w+) taken 0x(\w+)")
+        found = pattern.match(bare or "")
+        if not found:
+            return False
+        faults, taken = (int(word, 16) for word in found.groups())
+        gone = taken if all_of_them else 1 << 13
+        return hosted == pattern.sub(f"faults {faults | gone:#x} taken {taken & ~gone:#x}", bare, 1)
+    return check
+
+
 SVM_INSNS = ("vmrun", "vmload", "stgi", "clgi", "invlpga")
 # Which of them differ at CPL 3, and why.
 SVM_AT_3 = (("qemu-*", SVM_INSNS), ("svm-*", (*SVM_INSNS, "skinit")))
@@ -124,7 +137,7 @@ PROBES = {
     "facts_cpuid": Probe("facts_cpuid", USUAL, MORE),
     "facts_cpuid.hidden": Probe("facts_cpuid", ("qemu-1",), ("vtx-1", "svm-1"),
                                 config={"cpuid": "hidden"}),
-    "facts_cr": Probe("facts_cr", ("qemu-2",), ("qemu-1",), "pairs other",
+    "facts_cr": Probe("facts_cr", ("qemu-2",), ("qemu-1", "vtx-1", "svm-1"), "", "pairs other",
                       qemu_words="lax", seconds={"qemu": 16, "bochs": 120}),
     # QEMU dies of instruction breakpoints where the code segment's base is not 0.
     "facts_debug": Probe("facts_debug", ("vtx-1",), ("svm-1",), seconds={"bochs": 70}),
@@ -139,7 +152,7 @@ PROBES = {
            ("no-stack", ("qemu-2",), ("vtx-1", "svm-1"), "stack user"),
            ("no-table", ("qemu-1",), ("vtx-1", "svm-1"), "table"))},
     "facts_memory": Probe("facts_memory", ("qemu-2",), ("qemu-1", "qemu-4", "vtx-1", "vtx-2", "svm-1")),
-    "facts_modes": Probe("facts_modes", ("qemu-2",), ("qemu-1", "vtx-1"), qemu_words="lax",
+    "facts_modes": Probe("facts_modes", ("qemu-2",), ("qemu-1", "vtx-1", "svm-1"), qemu_words="lax",
                          seconds={"qemu": 16, "bochs": 120}),
     "facts_time": Probe("facts_time", ("qemu-2",), ("qemu-4", "vtx-2", "svm-1", "svm-2"), "rounds 2000",
                         "rounds 200000"),
@@ -147,14 +160,15 @@ PROBES = {
     # Its timers run by what the guest executes, whatever the host has to do beside.
     "facts_interrupts": Probe("facts_interrupts", ("qemu-2", "vtx-2"), ("qemu-1", "svm-1"),
                               seconds={"qemu": 30, "bochs": 70}, qemu={"icount": True}),
-    # Run on QEMU only so far.
-    "facts_io": Probe("facts_io", ("qemu-2",), seconds={"qemu": 12}),
+    "facts_io": Probe("facts_io", ("qemu-2",), ("vtx-1", "svm-1"), seconds={"qemu": 12, "bochs": 60}),
     "facts_msr": Probe("facts_msr", USUAL, MORE),
-    **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), (), arguments, resets=True)
+    **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), ("vtx-2", "svm-2"), arguments,
+                                    resets=True)
        for name, arguments in (("cf9", "cf9 6"), ("keyboard", "keyboard"), ("port92", "port92"),
-                              ("triple", "triple"), ("triple-other", "triple other"))},
-    **{f"facts_reset.{name}": Probe("facts_reset", (), ("qemu-2", "vtx-2"), arguments, resets=True)
-       for name, arguments in (("init", "init"), ("init-other", "init other"))},
+                              ("triple", "triple other"))},
+    **{f"facts_reset.{name}": Probe("facts_reset", (), ("qemu-2", "vtx-2", "svm-2"), arguments,
+                                    resets=True)
+       for name, arguments in (("init", "init"), ("init-other", "init other"), ("shutdown", "triple"))},
 }
 
 ALLOWED = [
@@ -208,6 +222,8 @@ ALLOWED = [
     *[Allowed("facts_cr", where, f"cpu*.user*.{name}", PRIVILEGE,
               texts("vector 6 error 0x0 ip 0 a 0x0", "vector 13 error 0x0 ip 0 a 0x0"))
       for where, names in SVM_AT_3 for name in (*names, "vmsave")],
+    Allowed("facts_cr", "vtx-*", "cpu*.cr4.with.13", "VMX is not offered", vmxe(True)),
+    Allowed("facts_cr", "vtx-*", "cpu*.cr4*", "VMX is not offered", vmxe(False)),
     # --- facts_debug ---
     Allowed("facts_debug*", "*", "execute.*.step.64.0",
             "docs/emulators.md: a trap and the breakpoint behind it in one", split_trap),

@@ -7,7 +7,7 @@ import facts
 import pytest
 
 sys.path.insert(0, os.path.join(facts.TOP, "tests"))
-from transparency import PROBES, Allowed, bits, texts  # noqa: E402
+from transparency import PROBES, Allowed, bits, texts, vmxe  # noqa: E402
 
 
 def parameters():
@@ -107,3 +107,24 @@ def test_changes_of_an_allowance():
     assert not bits((0, 1), (None, 1))("0x2 0x1", "0x2 0x0") and not bits((0, 1))("0x2", "0x2")
     assert not bits(0x6)("x", "0x0") and not bits(0x6)("0x1", None)
     assert texts("1", None)("1", None) and not texts("1", None)("1", "2")
+
+
+@pytest.mark.seconds(1)
+def test_the_tables_take_their_place_in_the_page():
+    page = "# T\n<!-- written by scripts/transparency --table -->\nold\n<!-- end -->\nrest\n"
+    result = facts.Comparison("facts_msr", "vtx-1", 336, allowed=[("a", "1", "2", "a reason")])
+    text = facts.document(page, [result])
+    assert "| `facts_msr` | 336, 1 allowed |" in text and "| `facts_msr` | a reason | vtx-1 |" in text
+    assert "old" not in text and text.startswith("# T\n") and text.endswith("rest\n")
+    assert "`facts_msr` on qemu-2" in text and "`facts_msr` on vtx-1," not in text
+    assert facts.document(text, [result]) == text
+    with pytest.raises(facts.FactError):
+        facts.document("# T\n", [result])
+
+
+@pytest.mark.seconds(1)
+def test_vmxe_is_the_only_bit_that_goes():
+    bare = "faults 0x800 taken 0x2020 other 0x0"
+    assert vmxe(False)(bare, "faults 0x2800 taken 0x20 other 0x0")
+    assert not vmxe(False)(bare, "faults 0x2820 taken 0x0 other 0x0") and not vmxe(False)(None, bare)
+    assert vmxe(True)(bare, "faults 0x2820 taken 0x0 other 0x0")

@@ -21,7 +21,7 @@ enum {
 #define PTE_NX (1ull << 63)
 
 enum { MSR_MTRRCAP = 0xfe, MSR_MTRR_FIRST = 0x200, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff };
-enum { MTRR_DEF_ENABLE = 1 << 11, MTRR_DEF_FIXED = 1 << 10 };
+enum { MTRR_DEF_ENABLE = 1 << 11, MTRR_DEF_FIXED = 1 << 10, MTRR_MASK_VALID = 1 << 11 };
 
 /* Memory of the probe, page aligned. */
 extern uint8_t memory_scratch[SCRATCH_PAGES * PAGE];

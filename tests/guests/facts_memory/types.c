@@ -51,10 +51,20 @@ static void write_fact(const char *what, uint32_t msr, uint64_t value)
 	(void)memory_wrmsr(msr, old);
 }
 
+/* Of a range of one page, without holes: a map of many ranges takes long to rebuild. */
+static uint64_t mask_of_page(void)
+{
+	uint32_t cpuid[4];
+
+	probe_cpuid(0x80000008, 0, cpuid);
+	return (((1ull << (cpuid[0] & 0xff)) - 1) & ~(uint64_t)(PAGE - 1)) | MTRR_MASK_VALID;
+}
+
 /* The last pair is one that OVMF has no use for. */
 static void write_mtrrs(void)
 {
-	const uint64_t mask = 0xffffff000ull; /* not valid: no map to rebuild for each */
+	/* Not valid but with bit 11: no map to rebuild for each. */
+	const uint64_t mask = mask_of_page() & ~(uint64_t)MTRR_MASK_VALID;
 	uint32_t base = MSR_MTRR_FIRST + 2 * (variable_count() - 1);
 
 	for (unsigned type = 0; type < TYPES; type++) {
@@ -165,14 +175,6 @@ static void set_mtrr(unsigned pair, uint64_t base, uint64_t mask)
 	__asm__ volatile("wbinvd" : : : "memory");
 }
 
-static uint64_t mask_of_pages(uint64_t bytes)
-{
-	uint32_t cpuid[4];
-
-	probe_cpuid(0x80000008, 0, cpuid);
-	return (((1ull << (cpuid[0] & 0xff)) - 1) & ~(bytes - 1)) | MTRR_DEF_ENABLE;
-}
-
 static const uint8_t mtrr_types[] = { 0, 1, 4, 5, 6 };
 
 void memory_types(void)
@@ -187,7 +189,7 @@ void memory_types(void)
 	types_fact("type.all");
 	for (unsigned i = 0; i < sizeof(mtrr_types) && count != 0; i++) {
 		what[sizeof(what) - 2] = (char)('0' + mtrr_types[i]);
-		set_mtrr(count - 1, (uint64_t)memory_scratch | mtrr_types[i], mask_of_pages(PAGE));
+		set_mtrr(count - 1, (uint64_t)memory_scratch | mtrr_types[i], mask_of_page());
 		types_fact(what);
 	}
 	if (count != 0)
@@ -226,7 +228,7 @@ void memory_types_of_all(void)
 		bool last = i == sizeof(mtrr_types);
 
 		all_base = last ? 0 : (uint64_t)memory_scratch | mtrr_types[i];
-		all_mask = last ? 0 : mask_of_pages(PAGE);
+		all_mask = last ? 0 : mask_of_page();
 		__atomic_store_n(&arrived, 0, __ATOMIC_SEQ_CST);
 		for (uint32_t cpu = 1; cpu < probe_cpu_count; cpu++)
 			probe_check(probe_start_and_wait(cpu, change_with_others, NULL), "start",

@@ -466,8 +466,13 @@ static void hash_state(uint64_t *hash, const struct robust_state *out)
 	mix(hash, options.has_xsave ? xgetbv() : 0);
 }
 
+/* Of registers, of the arena as well, of all: where a difference begins. */
+struct hashes {
+	uint64_t state, arena, all;
+};
+
 static void say(const struct runner *runner, uint64_t number, const struct robust_state *out,
-		uint64_t hash)
+		const struct hashes *hashes)
 {
 	const struct robust_step *step = &runner->step;
 	char bytes[3 * CODE_BYTES_MAX + 1];
@@ -478,20 +483,22 @@ static void say(const struct runner *runner, uint64_t number, const struct robus
 		bytes[at++] = "0123456789abcdef"[step->code[i] & 15];
 	}
 	bytes[at] = 0;
-	probe_print("STEP: %lu %s %s %s vector=0x%lx error=0x%lx rip=0x%lx cr2=0x%lx hash=0x%lx\n",
+	probe_print("STEP: %lu %s %s %s vector=0x%lx error=0x%lx rip=0x%lx cr2=0x%lx "
+		    "hash=0x%lx 0x%lx 0x%lx\n",
 		    number, make_mode_names[step->mode], step->is_plain ? "plain" : "stepped",
-		    bytes, out->vector, out->error, out->rip, out->cr2, hash);
+		    bytes, out->vector, out->error, out->rip, out->cr2, hashes->state,
+		    hashes->arena, hashes->all);
 	probe_print("STEP:   begin rip=0x%lx rflags=0x%lx cr0=0x%lx cr4=0x%lx rax=0x%lx rcx=0x%lx "
 		    "rdx=0x%lx rsp=0x%lx\n",
 		    step->state.rip, step->state.rflags, step->state.cr0, step->state.cr4,
 		    step->state.gpr[RAX], step->state.gpr[RCX], step->state.gpr[RDX],
 		    step->state.gpr[RSP]);
 	probe_print(
-		"STEP:   end rflags=0x%lx cr0=0x%lx cr4=0x%lx dr6=0x%lx cs=0x%x ss=0x%x "
+		"STEP:   end rflags=0x%lx cr0=0x%lx cr4=0x%lx dr6=0x%lx cs=0x%x ss=0x%x ds=0x%x es=0x%x fs=0x%x gs=0x%x "
 		"rax=0x%lx rcx=0x%lx rdx=0x%lx rbx=0x%lx rsp=0x%lx rbp=0x%lx rsi=0x%lx rdi=0x%lx\n",
-		out->rflags, out->cr0, out->cr4, out->dr6, out->cs, out->ss, out->gpr[RAX],
-		out->gpr[RCX], out->gpr[RDX], out->gpr[RBX], out->gpr[RSP], out->gpr[RBP],
-		out->gpr[RSI], out->gpr[RDI]);
+		out->rflags, out->cr0, out->cr4, out->dr6, out->cs, out->ss, out->ds, out->es,
+		out->fs, out->gs, out->gpr[RAX], out->gpr[RCX], out->gpr[RDX], out->gpr[RBX],
+		out->gpr[RSP], out->gpr[RBP], out->gpr[RSI], out->gpr[RDI]);
 }
 
 static void count_step(struct runner *runner, const struct robust_state *out, bool is_compared)
@@ -508,9 +515,38 @@ static void count_step(struct runner *runner, const struct robust_state *out, bo
 		counts->vectors[out->vector]++;
 }
 
+/*
+ * IRET and POPF at CPL 0 load VIF and VIP (SDM: "IRET"); in QEMU nothing but an IRET to virtual-8086 mode does, and what one
+ * step has set the next ones would show.
+ */
+static void clear_virtual_interrupt(struct runner *runner)
+{
+	struct robust_world *world = &runner->step.world;
+	const uint32_t segment = (uint32_t)runner->engine.arena >> 4;
+	struct robust_state in = { .rflags = 2 | FLAG_VM,
+				   .rip = 0x40,
+				   .cs = segment,
+				   .ss = segment,
+				   .ds = segment,
+				   .es = segment,
+				   .fs = segment,
+				   .gs = segment };
+	struct robust_state out;
+
+	if (!(__builtin_ia32_readeflags_u64() & (FLAG_VIF | FLAG_VIP)))
+		return;
+	*world = (struct robust_world){ .paging = PAGING_32, .is_user = true };
+	engine_build(&runner->engine, world);
+	in.cr0 = world->cr0;
+	in.cr4 = world->cr4;
+	in.gpr[RSP] = PAGE_BYTES;
+	engine_run(&runner->engine, &in, &out);
+}
+
 static void run_step(struct runner *runner, uint64_t number)
 {
 	struct robust_step *step = &runner->step;
+	struct hashes hashes;
 	uint64_t hash = HASH_BEGIN;
 	struct robust_state out;
 	bool is_compared;
@@ -529,14 +565,18 @@ static void run_step(struct runner *runner, uint64_t number)
 		probe_print("STEP: %lu ...\n", number);
 	is_compared = run_insns(runner, &out) && !step->is_wild;
 	hash_state(&hash, &out);
+	hashes.state = hash;
 	take_arena(runner, &hash);
+	hashes.arena = hash;
 	take_tasks(runner, &hash);
+	hashes.all = is_compared ? hash : 0;
 	restore_msrs(runner);
 	count_step(runner, &out, is_compared);
 	if (options.is_verbose)
-		say(runner, number, &out, is_compared ? hash : 0);
+		say(runner, number, &out, &hashes);
 	if (is_compared)
 		mix(&runner->hash, hash);
+	clear_virtual_interrupt(runner);
 }
 
 /* Each CPU every second step, or so. */

@@ -35,6 +35,8 @@ enum {
 	FLAG_RF = 0x10000,
 	FLAG_VM = 0x20000,
 	FLAG_AC = 0x40000,
+	FLAG_VIF = 0x80000,
+	FLAG_VIP = 0x100000,
 };
 
 enum {

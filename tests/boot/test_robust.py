@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The hypervisor under a guest that does everything at random (tests/guests/robust.c, docs/robustness.md)."""
+import os
+import re
+
+import pytest
+from emulator import BUILD, free_port
+from hypervisor_memory import HypervisorMemory
+from test_probes import expect_end, probe_esp
+
+full = pytest.mark.full
+MODES = 15
+VECTORS = (0, 1, 3, 6, 8, 11, 12, 13, 14, 49)
+UNCHANGED = ("image-unchanged", "host-tables-unchanged", "no-leaks", "hidden")
+# Blocks whose line lost a character on its way; a difference is never among them.
+DAMAGED_MAX = 2
+FACT = re.compile(r"^FACT: (cpu\d\.steps\.\d+-\d+) = (0x[0-9a-f]+) #([0-9a-f]{2})$", re.MULTILINE)
+
+
+def start(vm, where, cpus, arguments, hosted, seconds):
+    esp = probe_esp("robust", arguments, hosted=hosted)
+    if where != "qemu":
+        return vm.bochs(esp, vendor=where, cpus=cpus, timeout=seconds), None
+    port = free_port()
+    machine = vm.qemu(esp, cpus=cpus, timeout=seconds,
+                      extra=["-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off"])
+    return machine, port
+
+
+def facts(text):
+    return {key: value for key, value, given in FACT.findall(text)
+            if sum(f"FACT: {key} = {value}".encode()) & 0xff == int(given, 16)}
+
+
+def run_steps(machine, port, hosted, seconds):
+    """All steps; in QEMU the hypervisor's memory is read from outside before and after them."""
+    memory = None
+    if hosted:
+        said = machine.expect(r"^Solovisor \S+ \d CPUs?, (\d+) KiB at 0x([0-9a-f]+)$", 120)
+        size, base = int(said.group(1)) * 1024, int(said.group(2), 16)
+    machine.expect(r"^FACT: begin robust$", 120)
+    if hosted and port:
+        memory = HypervisorMemory(port, os.path.join(BUILD, "core.elf"), base, size)
+        before = memory.parts()
+    machine.expect_any([r"^PROBE: all-steps ok$", r"PANIC.*$"], seconds)
+    if memory:
+        assert memory.parts() == before
+        memory.close()
+
+
+def run(vm, where, cpus, arguments, hosted, seconds):
+    """Until its end; nothing stopped, nothing was said, and the hypervisor's memory is what it was."""
+    machine, port = start(vm, where, cpus, arguments, hosted, seconds + 240)
+    run_steps(machine, port, hosted, seconds)
+    expect_end(machine, 60)
+    machine.expect(r"LAUNCH: :poweroff", 60)
+    trouble = machine.seen(r"^.*(?:solovisor: |PANIC|BAD).*$")
+    assert not trouble, "\n".join(line.group() for line in trouble[:20])
+    for check in UNCHANGED if hosted else ():
+        assert machine.seen(rf"^PROBE: {check} ok$"), check
+    machine.stop()
+    return machine
+
+
+def compare(bare, hosted, blocks):
+    expected, seen = facts(bare.text), facts(hosted.text)
+    both = expected.keys() & seen.keys()
+    assert len(both) >= blocks - DAMAGED_MAX, f"{len(both)} of {blocks} arrived"
+    different = sorted(key for key in both if seen[key] != expected[key])
+    assert not different, f"{len(different)} of {blocks}: {different[:20]}"
+
+
+def row(where, cpus, count, every, seed, seconds, *marks):
+    return pytest.param(where, cpus, count, every, seed, id=f"{where}-{cpus}-{count}-seed{seed}",
+                        marks=[pytest.mark.seconds(seconds), *marks])
+
+
+@pytest.mark.parametrize("where,cpus,count,every,seed", [
+    row("qemu", 2, 20000, 1000, 1, 35), row("vtx", 1, 4000, 500, 1, 45),
+    row("svm", 1, 20000, 500, 1, 150, full),
+    *(row("qemu", 2, 250000, 5000, seed, 300, full) for seed in (2, 3, 4, 5)),
+    *(row("vtx", 1, 50000, 1000, seed, 300, full) for seed in (2, 3, 4, 5))])
+def test_robust(vm, where, cpus, count, every, seed):
+    """Nothing stops or changes it, and what the random code sees is what it sees bare."""
+    arguments = f"seed {seed} count {count} every {every}"
+    seconds = 120 + count // (200 if where == "qemu" else 50)
+    bare = run(vm, where, cpus, arguments, False, seconds)
+    hosted = run(vm, where, cpus, arguments + " wild", True, seconds)
+    compare(bare, hosted, cpus * count // every)
+    # Every mode, the usual exceptions, and halts that were ended.
+    modes = hosted.seen(r"^PROBE: mode (\S+) (\d+)$")
+    assert len(modes) == MODES and all(int(mode.group(2)) > count // 200 for mode in modes)
+    vectors = {int(line.group(1)): int(line.group(2))
+               for line in hosted.seen(r"^PROBE: vector (\d+) (\d+)$")}
+    assert all(vectors.get(vector, 0) > 0 for vector in VECTORS), vectors

@@ -15,6 +15,7 @@
 #include "tests/guests/robust/engine.h"
 #include "tests/guests/robust/look.h"
 #include "tests/guests/robust/make.h"
+#include "tests/guests/robust/memory.h"
 
 enum { VECTOR_TIMER = 0x31, TIMER_TICKS = 20000, WRITTEN_MSRS = 8 };
 enum { APIC_LVT_TIMER = 0x320, APIC_INITIAL_COUNT = 0x380, APIC_DIVIDE = 0x3e0, APIC_SVR = 0xf0 };
@@ -602,39 +603,6 @@ static void run_all(void *argument)
 
 /* --- all of it --- */
 
-/* The reserved range that reads all ones: the largest there is; 0 on a machine without. */
-static bool is_all_ones(uint64_t base)
-{
-	const volatile uint64_t *at = (const volatile uint64_t *)base;
-
-	for (uint32_t i = 0; i < PAGE_BYTES / 8; i++) {
-		if (at[i] != ~UINT64_C(0))
-			return false;
-	}
-	return true;
-}
-
-static uint64_t find_hidden(void)
-{
-	const uint64_t block = 2 << 20;
-	UINTN count, key, entry_bytes;
-	UINT32 version;
-	const uint8_t *map = (void *)LibMemoryMap(&count, &key, &entry_bytes, &version);
-	uint64_t found = 0;
-
-	for (UINTN i = 0; i < count; i++) {
-		const EFI_MEMORY_DESCRIPTOR *entry = (const void *)(map + i * entry_bytes);
-		uint64_t base = (entry->PhysicalStart + block - 1) & ~(block - 1);
-
-		if (entry->Type != EfiReservedMemoryType || base + block > UINT32_MAX ||
-		    base + block > entry->PhysicalStart + entry->NumberOfPages * PAGE_BYTES)
-			continue;
-		if (is_all_ones(base) && is_all_ones(base + block / 2))
-			found = base;
-	}
-	return found;
-}
-
 static bool prepare(void)
 {
 	uint32_t regs[4];
@@ -642,7 +610,7 @@ static bool prepare(void)
 	probe_cpuid(1, 0, regs);
 	options.has_xsave = (regs[2] & 0x4000000) != 0;
 	options.setup.cr4_bits = cr4_bits();
-	options.setup.hidden = find_hidden();
+	options.setup.hidden = memory_find_hidden();
 	options.setup.far_address = UINT64_C(1) << FAR_BITS;
 	*(uint16_t *)&initial_state[0] = 0x37f;
 	*(uint32_t *)&initial_state[24] = 0x1f80;
@@ -666,68 +634,6 @@ static void read_options(const char *text)
 	options.is_wild = probe_has_word(text, "wild");
 	options.cpus = (uint32_t)probe_number(text, "cpus", probe_cpu_count);
 	options.cpus = options.cpus < ENGINE_CPUS_MAX ? options.cpus : ENGINE_CPUS_MAX;
-}
-
-/* --- the hypervisor's own memory --- */
-
-#define HYPERCALL_CHECK UINT64_C(0x534f4c4f5643484b) /* "SOLOVCHK" */
-enum { CHECK_IMAGE, CHECK_HOST, CHECK_LEAKS, CHECKS };
-
-struct check {
-	uint64_t rax, rcx;
-	bool is_amd;
-};
-
-static void call_check(void *argument)
-{
-	struct check *check = argument;
-
-	check->rax = HYPERCALL_CHECK;
-	if (check->is_amd)
-		__asm__ volatile("vmmcall" : "+a"(check->rax) : "c"(check->rcx) : "memory");
-	else
-		__asm__ volatile("vmcall" : "+a"(check->rax) : "c"(check->rcx) : "memory");
-}
-
-static void read_checks(uint64_t values[CHECKS])
-{
-	struct check check;
-	uint32_t regs[4];
-
-	probe_cpuid(0, 0, regs);
-	check.is_amd = regs[1] == 0x68747541;
-	for (uint32_t i = 0; i < CHECKS; i++) {
-		check.rcx = i;
-		if (!probe_check(probe_try(call_check, &check, NULL), "check-call", "%u", i))
-			check.rax = i;
-		values[i] = check.rax;
-	}
-}
-
-static bool is_hidden_still(void)
-{
-	const uint64_t base = options.setup.hidden;
-
-	/* As far as the steps have had it in their tables. */
-	for (uint64_t at = base; base && at < base + (1 << 20); at += PAGE_BYTES) {
-		if (!is_all_ones(at))
-			return false;
-	}
-	return base != 0;
-}
-
-static void compare_checks(const uint64_t before[CHECKS])
-{
-	uint64_t after[CHECKS];
-
-	read_checks(after);
-	probe_check(after[CHECK_IMAGE] == before[CHECK_IMAGE], "image-unchanged", "0x%lx 0x%lx",
-		    before[CHECK_IMAGE], after[CHECK_IMAGE]);
-	probe_check(after[CHECK_HOST] == before[CHECK_HOST], "host-tables-unchanged", "0x%lx 0x%lx",
-		    before[CHECK_HOST], after[CHECK_HOST]);
-	probe_check(!before[CHECK_LEAKS] && !after[CHECK_LEAKS], "no-leaks", "%lu %lu",
-		    before[CHECK_LEAKS], after[CHECK_LEAKS]);
-	probe_check(is_hidden_still(), "hidden", "");
 }
 
 /* --- the end --- */
@@ -757,14 +663,14 @@ static void say_counts(void)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-	uint64_t checks[CHECKS];
+	uint64_t checks[MEMORY_CHECKS];
 	uint32_t back = 1;
 
 	read_options(probe_begin(image, table));
 	if (!probe_check(prepare(), "memory", "not free"))
 		return probe_end();
 	if (options.is_wild)
-		read_checks(checks);
+		memory_read_checks(checks);
 	quiet_begin();
 	fact_begin("robust");
 	for (uint32_t i = 1; i < options.cpus; i++)
@@ -776,7 +682,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	probe_check(back == options.cpus, "cpus-back", "%u", back);
 	say_counts();
 	if (options.is_wild)
-		compare_checks(checks);
+		memory_compare_checks(checks, options.setup.hidden);
 	quiet_end();
 	return probe_end();
 }

@@ -284,5 +284,5 @@ def document(text, results):
         raise FactError("docs/transparency.md has no place for the tables")
     missing = [f"`{name}` on {where}" for name, where in pairs(True)
                if not any((result.probe, result.machine) == (name, where) for result in results)]
-    note = f"\nNot run for this table: {', '.join(missing)}.\n" if missing else ""
+    note = f"\nNo result here yet: {', '.join(missing)}.\n" if missing else ""
     return head + begin + "\n" + markdown(results) + note + "\n" + end + tail

@@ -137,7 +137,7 @@ PROBES = {
     "facts_cpuid": Probe("facts_cpuid", USUAL, MORE),
     "facts_cpuid.hidden": Probe("facts_cpuid", ("qemu-1",), ("vtx-1", "svm-1"),
                                 config={"cpuid": "hidden"}),
-    "facts_cr": Probe("facts_cr", ("qemu-2",), ("qemu-1", "vtx-1", "svm-1"), "", "pairs other",
+    "facts_cr": Probe("facts_cr", ("qemu-2",), ("qemu-1", "vtx-1"), "", "pairs other",
                       qemu_words="lax", seconds={"qemu": 16, "bochs": 120}),
     # QEMU dies of instruction breakpoints where the code segment's base is not 0.
     "facts_debug": Probe("facts_debug", ("vtx-1",), ("svm-1",), seconds={"bochs": 70}),
@@ -152,7 +152,7 @@ PROBES = {
            ("no-stack", ("qemu-2",), ("vtx-1", "svm-1"), "stack user"),
            ("no-table", ("qemu-1",), ("vtx-1", "svm-1"), "table"))},
     "facts_memory": Probe("facts_memory", ("qemu-2",), ("qemu-1", "qemu-4", "vtx-1", "vtx-2", "svm-1")),
-    "facts_modes": Probe("facts_modes", ("qemu-2",), ("qemu-1", "vtx-1", "svm-1"), qemu_words="lax",
+    "facts_modes": Probe("facts_modes", ("qemu-2",), ("qemu-1", "vtx-1"), qemu_words="lax",
                          seconds={"qemu": 16, "bochs": 120}),
     "facts_time": Probe("facts_time", ("qemu-2",), ("qemu-4", "vtx-2", "svm-1", "svm-2"), "rounds 2000",
                         "rounds 200000"),
@@ -160,13 +160,13 @@ PROBES = {
     # Its timers run by what the guest executes, whatever the host has to do beside.
     "facts_interrupts": Probe("facts_interrupts", ("qemu-2", "vtx-2"), ("qemu-1", "svm-1"),
                               seconds={"qemu": 30, "bochs": 70}, qemu={"icount": True}),
-    "facts_io": Probe("facts_io", ("qemu-2",), ("vtx-1", "svm-1"), seconds={"qemu": 12, "bochs": 60}),
+    "facts_io": Probe("facts_io", ("qemu-2",), ("vtx-1",), seconds={"qemu": 12, "bochs": 60}),
     "facts_msr": Probe("facts_msr", USUAL, MORE),
-    **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), ("vtx-2", "svm-2"), arguments,
+    **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), ("vtx-2",), arguments,
                                     resets=True)
        for name, arguments in (("cf9", "cf9 6"), ("keyboard", "keyboard"), ("port92", "port92"),
                               ("triple", "triple other"))},
-    **{f"facts_reset.{name}": Probe("facts_reset", (), ("qemu-2", "vtx-2", "svm-2"), arguments,
+    **{f"facts_reset.{name}": Probe("facts_reset", (), ("qemu-2", "vtx-2"), arguments,
                                     resets=True)
        for name, arguments in (("init", "init"), ("init-other", "init other"), ("shutdown", "triple"))},
 }
@@ -285,6 +285,8 @@ ALLOWED = [
                   "faults 0xffffffffffffffe0 taken 0x0 ignored 0x7 other 0x0")),
     *on_amd("facts_msr", "cpu*.bits.0xc0010117", "SVM is not offered: VM_HSAVE_PA",
             texts_to("absent")),
+    Allowed("facts_msr", "svm-*", "cpu*.msr.0x830", "docs/emulators.md: the x2APIC's ICR in xAPIC mode",
+            texts("to 0x830: 0x0, not written", "to 0x830: vector 13 error 0x0")),
     *on_amd("facts_msr", "cpu*.msr.0xc0010114", "SVM is locked off: VM_CR",
             texts_to("to 0xc0010114: 0x18, written")),
     *[entry for msr in ("0xc0010117", "0xc0010118") for entry in on_amd(

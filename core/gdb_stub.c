@@ -23,9 +23,12 @@ struct packet {
 	struct gdb_writer out;
 };
 
-void gdb_stub_init(struct gdb_stub *stub, void (*put)(void *line, uint8_t byte), void *line)
+void gdb_stub_init(struct gdb_stub *stub, const struct gdb_target *target,
+		   void (*put)(void *line, uint8_t byte), void *line)
 {
-	*stub = (struct gdb_stub){ .run_cpu = GDB_ALL_CPUS, .stop = { .signal = 5 } };
+	*stub = (struct gdb_stub){ .target = target,
+				   .run_cpu = GDB_ALL_CPUS,
+				   .stop = { .signal = 5 } };
 	gdb_link_init(&stub->link, put, line);
 }
 
@@ -99,7 +102,7 @@ static bool read_thread(struct packet *packet, unsigned any, unsigned *cpu)
 		return true;
 	}
 	thread = gdb_number(&packet->in);
-	if (packet->in.bad || thread > gdb_target_cpus())
+	if (packet->in.bad || thread > packet->stub->target->cpus())
 		return false;
 	*cpu = thread == 0 ? any : (unsigned)thread - 1;
 	return true;
@@ -134,7 +137,7 @@ static enum gdb_verdict is_alive(struct packet *packet)
 
 static enum gdb_verdict list_threads(struct packet *packet)
 {
-	for (unsigned cpu = 0; cpu < gdb_target_cpus(); cpu++) {
+	for (unsigned cpu = 0; cpu < packet->stub->target->cpus(); cpu++) {
 		gdb_put(&packet->out, cpu == 0 ? "m" : ",");
 		put_thread(packet, cpu);
 	}
@@ -150,7 +153,7 @@ static enum gdb_verdict describe_thread(struct packet *packet)
 
 	if (!read_thread(packet, 0, &cpu) || cpu == GDB_ALL_CPUS || !gdb_at_end(&packet->in))
 		return malformed(packet);
-	state = gdb_target_state(cpu);
+	state = packet->stub->target->state(cpu);
 	length = (int)format_string(text, sizeof(text), "CPU %u%s", cpu,
 				    state == NULL ? " waits for SIPI" : "");
 	gdb_put_hex(&packet->out, text, (size_t)length);
@@ -210,7 +213,7 @@ static void put_register(struct packet *packet, const struct regs_sync *state, u
 
 static enum gdb_verdict read_registers(struct packet *packet)
 {
-	const struct regs_sync *state = gdb_target_state(packet->stub->reg_cpu);
+	const struct regs_sync *state = packet->stub->target->state(packet->stub->reg_cpu);
 
 	for (unsigned i = 0; i < gdb_regs_count(); i++)
 		put_register(packet, state, i);
@@ -223,7 +226,7 @@ static enum gdb_verdict read_register(struct packet *packet)
 
 	if (!gdb_at_end(&packet->in) || number >= gdb_regs_count())
 		return malformed(packet);
-	put_register(packet, gdb_target_state(packet->stub->reg_cpu), (unsigned)number);
+	put_register(packet, packet->stub->target->state(packet->stub->reg_cpu), (unsigned)number);
 	return answer(packet);
 }
 
@@ -250,15 +253,15 @@ static enum gdb_verdict store(struct packet *packet, struct regs_sync *state, co
 	unsigned cpu = packet->stub->reg_cpu;
 
 	if (packet->in.bad || !gdb_at_end(&packet->in) || why_not != NULL) {
-		gdb_target_forget(cpu);
+		packet->stub->target->forget(cpu);
 		return why_not == NULL ? malformed(packet) : fail(packet, ERROR_REFUSED, why_not);
 	}
-	return done(packet, state->dirty == 0 ? NULL : gdb_target_store(cpu));
+	return done(packet, state->dirty == 0 ? NULL : packet->stub->target->store(cpu));
 }
 
 static enum gdb_verdict write_registers(struct packet *packet)
 {
-	struct regs_sync *state = gdb_target_state(packet->stub->reg_cpu);
+	struct regs_sync *state = packet->stub->target->state(packet->stub->reg_cpu);
 	const char *why_not = NULL;
 
 	if (state == NULL)
@@ -270,7 +273,7 @@ static enum gdb_verdict write_registers(struct packet *packet)
 
 static enum gdb_verdict write_register(struct packet *packet)
 {
-	struct regs_sync *state = gdb_target_state(packet->stub->reg_cpu);
+	struct regs_sync *state = packet->stub->target->state(packet->stub->reg_cpu);
 	uint64_t number = gdb_number(&packet->in);
 
 	gdb_expect(&packet->in, '=');
@@ -304,7 +307,8 @@ static enum gdb_verdict read_memory(struct packet *packet)
 		left = MEMORY_BYTES_MAX;
 	do {
 		wanted = left < sizeof(bytes) ? left : sizeof(bytes);
-		got = gdb_target_read(stub->reg_cpu, stub->physical, address, bytes, wanted);
+		got = packet->stub->target->read(stub->reg_cpu, stub->physical, address, bytes,
+						 wanted);
 		gdb_put_hex(&packet->out, bytes, got);
 		address += got;
 		left -= got;
@@ -319,7 +323,8 @@ static enum gdb_verdict write_bytes(struct packet *packet, uint64_t address, con
 {
 	const struct gdb_stub *stub = packet->stub;
 
-	if (gdb_target_write(stub->reg_cpu, stub->physical, address, from, bytes) != bytes)
+	if (packet->stub->target->write(stub->reg_cpu, stub->physical, address, from, bytes) !=
+	    bytes)
 		return fail(packet, ERROR_ADDRESS, "no memory there");
 	return say(packet, "OK");
 }
@@ -362,14 +367,16 @@ static enum gdb_verdict change_breakpoint(struct packet *packet, bool insert)
 	/* Conditions and commands are not offered: GDB sends none. */
 	if (!gdb_at_end(&packet->in))
 		return malformed(packet);
-	return done(packet, gdb_target_break((enum gdb_break)kind, address, bytes, insert));
+	return done(packet,
+		    packet->stub->target->change_break(packet->stub->reg_cpu, (enum gdb_break)kind,
+						       address, bytes, insert));
 }
 
 /* --- going on --- */
 
 static void act(struct gdb_stub *stub, unsigned cpu, enum gdb_action action)
 {
-	for (unsigned i = 0; i < gdb_target_cpus(); i++) {
+	for (unsigned i = 0; i < stub->target->cpus(); i++) {
 		if (cpu == GDB_ALL_CPUS || cpu == i)
 			stub->actions[i] = (uint8_t)action;
 	}
@@ -380,7 +387,7 @@ static enum gdb_verdict resume_from(struct packet *packet, enum gdb_action actio
 {
 	struct gdb_stub *stub = packet->stub;
 	unsigned cpu = stub->run_cpu == GDB_ALL_CPUS ? stub->stop.cpu : stub->run_cpu;
-	struct regs_sync *state = gdb_target_state(cpu);
+	struct regs_sync *state = packet->stub->target->state(cpu);
 	uint64_t rip;
 
 	if (!gdb_at_end(&packet->in)) {
@@ -391,7 +398,7 @@ static enum gdb_verdict resume_from(struct packet *packet, enum gdb_action actio
 			return fail(packet, ERROR_REFUSED, "the CPU waits for a SIPI");
 		if (!gdb_reg_write(state, GDB_REG_RIP, (const uint8_t *)&rip))
 			return fail(packet, ERROR_REFUSED, "RIP is not there");
-		if (gdb_target_store(cpu) != NULL)
+		if (packet->stub->target->store(cpu) != NULL)
 			return fail(packet, ERROR_REFUSED, "the address is refused");
 	}
 	act(stub, GDB_ALL_CPUS, GDB_CONTINUE);
@@ -434,7 +441,7 @@ static enum gdb_verdict resume_each(struct packet *packet)
 		if (!read_action(packet, &action) ||
 		    (gdb_skip(&packet->in, ":") && !read_thread(packet, stub->stop.cpu, &cpu)))
 			return malformed(packet);
-		for (unsigned i = 0; i < gdb_target_cpus(); i++) {
+		for (unsigned i = 0; i < stub->target->cpus(); i++) {
 			if (decided[i] || (cpu != GDB_ALL_CPUS && cpu != i))
 				continue;
 			decided[i] = true;
@@ -514,7 +521,7 @@ static enum gdb_verdict command(struct packet *packet)
 	if (!gdb_at_end(&packet->in))
 		return malformed(packet);
 	line[bytes] = 0;
-	gdb_target_command(line, say_output, packet);
+	packet->stub->target->command(line, say_output, packet);
 	return say(packet, "OK");
 }
 
@@ -527,7 +534,7 @@ static enum gdb_verdict query(struct packet *packet)
 	if (gdb_skip(in, "Xfer:features:read:target.xml:"))
 		return transfer(packet, read_description);
 	if (gdb_skip(in, "Xfer:memory-map:read::"))
-		return transfer(packet, gdb_target_memory_map);
+		return transfer(packet, packet->stub->target->memory_map);
 	if (gdb_skip(in, "fThreadInfo"))
 		return list_threads(packet);
 	if (gdb_skip(in, "sThreadInfo"))

@@ -33,6 +33,7 @@ struct gdb_stop {
 };
 
 struct gdb_stub {
+	const struct gdb_target *target;
 	struct gdb_link link;
 	struct gdb_stop stop;	      /* the last one: what '?' is answered with */
 	unsigned reg_cpu;	      /* whose registers and memory (Hg) */
@@ -45,7 +46,8 @@ struct gdb_stub {
 
 #define GDB_ALL_CPUS UINT32_MAX
 
-void gdb_stub_init(struct gdb_stub *stub, void (*put)(void *line, uint8_t byte), void *line);
+void gdb_stub_init(struct gdb_stub *stub, const struct gdb_target *target,
+		   void (*put)(void *line, uint8_t byte), void *line);
 
 /* A packet has come in stub->link.in. Sends the answer, but for GDB_RESUME. */
 enum gdb_verdict gdb_stub_packet(struct gdb_stub *stub);

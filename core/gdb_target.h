@@ -26,33 +26,34 @@ enum gdb_action {
 	GDB_STEP,
 };
 
-unsigned gdb_target_cpus(void);
+struct gdb_target {
+	unsigned (*cpus)(void);
 
-/* A CPU's state as it was stopped, to look at and to change; NULL if it has none (it waits for its SIPI). */
-struct regs_sync *gdb_target_state(unsigned cpu);
+	/* A CPU's state as it was stopped, to look at and to change; NULL if it has none (it waits for its SIPI). */
+	struct regs_sync *(*state)(unsigned cpu);
+	/* Load what is dirty into the CPU: all of it or nothing, and then the state is as it was. NULL, or the reason. */
+	const char *(*store)(unsigned cpu);
+	/* The state as the CPU has it, without what was changed in it and not stored. */
+	void (*forget)(unsigned cpu);
 
-/* Load what is dirty into the CPU: all of it or nothing, and then the state is as it was. NULL, or the reason. */
-MUST_CHECK const char *gdb_target_store(unsigned cpu);
-/* The state as the CPU has it, without what was changed in it and not stored. */
-void gdb_target_forget(unsigned cpu);
-
-/*
- * Memory as this CPU sees it, by its own page tables or by physical addresses. Returns how many bytes were moved, from the
- * first one on: fewer where the next is not mapped or is no memory.
- */
-size_t gdb_target_read(unsigned cpu, bool physical, uint64_t address, void *to, size_t bytes);
-size_t gdb_target_write(unsigned cpu, bool physical, uint64_t address, const void *from,
+	/*
+	 * Memory as this CPU sees it, by its own page tables or by physical addresses. Returns how many bytes were moved,
+	 * from the first one on: fewer where the next is not mapped or is no memory.
+	 */
+	size_t (*read)(unsigned cpu, bool physical, uint64_t address, void *to, size_t bytes);
+	size_t (*write)(unsigned cpu, bool physical, uint64_t address, const void *from,
 			size_t bytes);
 
-/* A breakpoint of one byte or a watchpoint of `bytes`, for all CPUs. NULL, or why not. */
-MUST_CHECK const char *gdb_target_break(enum gdb_break kind, uint64_t address, uint64_t bytes,
-					bool insert);
+	/* A breakpoint of one byte or a watchpoint of `bytes`, for all CPUs. NULL, or why not. */
+	const char *(*change_break)(unsigned cpu, enum gdb_break kind, uint64_t address,
+				    uint64_t bytes, bool insert);
 
-/* GDB's memory map (XML) from `offset` on. Returns the bytes stored, fewer than asked for at its end. */
-size_t gdb_target_memory_map(size_t offset, char *buffer, size_t bytes);
+	/* GDB's memory map (XML) from `offset` on. Returns the bytes stored, fewer than asked for at its end. */
+	size_t (*memory_map)(size_t offset, char *buffer, size_t bytes);
 
-/* A line for the monitor; `say` gets what it prints, in pieces. */
-void gdb_target_command(const char *line, void (*say)(void *context, const char *text),
+	/* A line for the monitor; `say` gets what it prints, in pieces. */
+	void (*command)(const char *line, void (*say)(void *context, const char *text),
 			void *context);
+};
 
 #endif

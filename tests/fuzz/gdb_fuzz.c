@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		return 0;
 	fake_target_reset();
 	gdb_link_init(&peer, nowhere, NULL);
-	gdb_stub_init(&stub, to_peer, NULL);
+	gdb_stub_init(&stub, &fake_ops, to_peer, NULL);
 	if (data[0] % 2 == 0) {
 		for (size_t i = 1; i < bytes; i++)
 			from_peer(NULL, data[i]);

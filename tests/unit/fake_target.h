@@ -40,18 +40,18 @@ static void fake_target_reset(void)
 		target.memory[i] = (uint8_t)(i * 7);
 }
 
-unsigned gdb_target_cpus(void)
+static unsigned fake_cpus(void)
 {
 	return FAKE_CPUS;
 }
 
-struct regs_sync *gdb_target_state(unsigned cpu)
+static struct regs_sync *fake_state(unsigned cpu)
 {
 	return cpu < FAKE_RUNS ? &target.state[cpu] : NULL;
 }
 
 /* RIP 0xbad is refused. */
-const char *gdb_target_store(unsigned cpu)
+static const char *fake_store(unsigned cpu)
 {
 	target.state[cpu].dirty = 0;
 	if (target.state[cpu].regs.rip == 0xbad) {
@@ -62,7 +62,7 @@ const char *gdb_target_store(unsigned cpu)
 	return NULL;
 }
 
-void gdb_target_forget(unsigned cpu)
+static void fake_forget(unsigned cpu)
 {
 	target.state[cpu] = target.stored[cpu];
 }
@@ -78,7 +78,7 @@ static size_t fake_span(unsigned cpu, bool physical, uint64_t address, size_t by
 	return bytes < FAKE_BYTES - *index ? bytes : FAKE_BYTES - *index;
 }
 
-size_t gdb_target_read(unsigned cpu, bool physical, uint64_t address, void *to, size_t bytes)
+static size_t fake_read(unsigned cpu, bool physical, uint64_t address, void *to, size_t bytes)
 {
 	size_t index = 0, there = fake_span(cpu, physical, address, bytes, &index);
 
@@ -86,8 +86,8 @@ size_t gdb_target_read(unsigned cpu, bool physical, uint64_t address, void *to, 
 	return there;
 }
 
-size_t gdb_target_write(unsigned cpu, bool physical, uint64_t address, const void *from,
-			size_t bytes)
+static size_t fake_write(unsigned cpu, bool physical, uint64_t address, const void *from,
+			 size_t bytes)
 {
 	size_t index = 0, there = fake_span(cpu, physical, address, bytes, &index);
 
@@ -95,15 +95,16 @@ size_t gdb_target_write(unsigned cpu, bool physical, uint64_t address, const voi
 	return there;
 }
 
-const char *gdb_target_break(enum gdb_break kind, uint64_t address, uint64_t bytes, bool insert)
+static const char *fake_break(unsigned cpu, enum gdb_break kind, uint64_t address, uint64_t bytes,
+			      bool insert)
 {
-	if (address == 0 || bytes == 0)
+	if (cpu >= FAKE_RUNS || address == 0 || bytes == 0)
 		return "not there";
 	target.breakpoints[kind] += insert ? 1u : -1u;
 	return NULL;
 }
 
-size_t gdb_target_memory_map(size_t offset, char *buffer, size_t bytes)
+static size_t fake_memory_map(size_t offset, char *buffer, size_t bytes)
 {
 	static const char map[] = "<memory-map/>";
 	size_t left = offset < sizeof(map) - 1 ? sizeof(map) - 1 - offset : 0;
@@ -114,8 +115,8 @@ size_t gdb_target_memory_map(size_t offset, char *buffer, size_t bytes)
 }
 
 /* "fill N" prints N times "x". */
-void gdb_target_command(const char *line, void (*say)(void *context, const char *text),
-			void *context)
+static void fake_command(const char *line, void (*say)(void *context, const char *text),
+			 void *context)
 {
 	static char text[10000];
 	unsigned count = 0;
@@ -127,5 +128,15 @@ void gdb_target_command(const char *line, void (*say)(void *context, const char 
 		say(context, text);
 	}
 }
+
+static const struct gdb_target fake_ops = { .cpus = fake_cpus,
+					    .state = fake_state,
+					    .store = fake_store,
+					    .forget = fake_forget,
+					    .read = fake_read,
+					    .write = fake_write,
+					    .change_break = fake_break,
+					    .memory_map = fake_memory_map,
+					    .command = fake_command };
 
 #endif

@@ -39,7 +39,7 @@ static int reset(void **state)
 	(void)state;
 	fake_target_reset();
 	gdb_link_init(&peer, nowhere, NULL);
-	gdb_stub_init(&stub, to_peer, NULL);
+	gdb_stub_init(&stub, &fake_ops, to_peer, NULL);
 	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .cpu = 0, .signal = 5 });
 	answer_count = 0;
 	return 0;

@@ -19,8 +19,12 @@
 
 #define MADT_ENTRIES_AT	      44u
 #define MADT_LOCAL_APIC	      0u
+#define MADT_IO_APIC	      1u
+#define MADT_OVERRIDE	      2u
 #define MADT_LOCAL_X2APIC     9u
 #define MADT_ENABLED	      1u
+#define ISA_IO_APIC	      0xfec00000u
+#define IO_APIC_PINS	      24u
 
 static uint32_t acpi_u32(const uint8_t *at)
 {
@@ -154,4 +158,51 @@ uint32_t acpi_count_cpus(uint64_t rsdp)
 		count++;
 	}
 	return count;
+}
+
+/* The next MADT entry of a type from *at on, NULL at the end; *at is behind it. */
+static const uint8_t *acpi_next_entry(const uint8_t *madt, uint32_t bytes, uint32_t *at,
+				      uint8_t type, uint8_t entry_bytes)
+{
+	while (*at + 2 <= bytes && madt[*at + 1] >= 2 && madt[*at + 1] <= bytes - *at) {
+		const uint8_t *entry = madt + *at;
+
+		*at += entry[1];
+		if (entry[0] == type && entry[1] >= entry_bytes)
+			return entry;
+	}
+	return NULL;
+}
+
+/* The global system interrupt of an ISA interrupt: the same number, unless the MADT says otherwise. */
+static uint32_t acpi_isa_gsi(const uint8_t *madt, uint32_t bytes, uint8_t irq)
+{
+	uint32_t at = MADT_ENTRIES_AT;
+	const uint8_t *entry;
+
+	while ((entry = acpi_next_entry(madt, bytes, &at, MADT_OVERRIDE, 10)) != NULL)
+		if (entry[2] == 0 && entry[3] == irq)
+			return acpi_u32(entry + 4);
+	return irq;
+}
+
+bool acpi_find_isa_pin(uint64_t rsdp, uint8_t irq, struct acpi_pin *pin)
+{
+	uint32_t bytes = 0, at = MADT_ENTRIES_AT, gsi;
+	const uint8_t *madt = acpi_find_table(rsdp, "APIC", NULL, &bytes), *entry;
+
+	if (madt == NULL) {
+		*pin = (struct acpi_pin){ ISA_IO_APIC, irq };
+		return true;
+	}
+	gsi = acpi_isa_gsi(madt, bytes, irq);
+	while ((entry = acpi_next_entry(madt, bytes, &at, MADT_IO_APIC, 12)) != NULL) {
+		uint32_t base = acpi_u32(entry + 8);
+
+		if (gsi < base || gsi - base >= IO_APIC_PINS)
+			continue;
+		*pin = (struct acpi_pin){ acpi_u32(entry + 4), gsi - base };
+		return true;
+	}
+	return false;
 }

@@ -22,6 +22,16 @@ const uint8_t *acpi_find_table(uint64_t rsdp, const char *signature, const uint8
 			       uint32_t *bytes);
 /* The table at `address`, on the same conditions. */
 const uint8_t *acpi_table_at(uint64_t address, const char *signature, uint32_t *bytes);
+struct acpi_pin {
+	uint64_t io_apic; /* physical address of the I/O APIC's registers */
+	uint32_t pin;	  /* of it */
+};
+
+/*
+ * Where the interrupts of a device on the ISA bus arrive. False: the MADT names no I/O APIC for them. Without a MADT it is
+ * the place that machines had before there was one.
+ */
+bool acpi_find_isa_pin(uint64_t rsdp, uint8_t irq, struct acpi_pin *pin);
 
 /* The CPUs that the MADT calls enabled, 0 if there is no MADT. */
 uint32_t acpi_count_cpus(uint64_t rsdp);

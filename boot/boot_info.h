@@ -21,6 +21,7 @@
 #define BOOT_MAX_CPUS	     256u
 #define BOOT_MAX_RANGES	     512u
 #define BOOT_ERROR_CHARS     160u
+#define BOOT_NO_PIN	     UINT32_MAX
 
 /* The memory that the core needs: fixed part and part for each CPU (see core/start.c, which checks it). */
 #define CORE_MEMORY_BASE     0x300000ull
@@ -141,6 +142,13 @@ struct boot_info {
 	uint32_t serial_baud;
 	uint32_t log_level;   /* enum boot_log_level */
 	uint32_t cpuid_named; /* 1: leaf 0x40000000 shows SolovisorHV */
+
+	uint32_t gdb_port; /* I/O port of GDB's serial line, 0 for none */
+	uint32_t gdb_baud;
+	uint32_t gdb_waits; /* 1: stop before the guest's first instruction */
+	uint32_t
+		gdb_pin; /* of the I/O APIC below, at which that UART's interrupts arrive; BOOT_NO_PIN: not known */
+	uint64_t io_apic; /* physical address of its registers */
 
 	uint32_t range_count;
 	uint32_t uses_vmmcall; /* set by CORE_PREPARE: VMMCALL is the hypercall, else VMCALL */

@@ -153,10 +153,12 @@ static bool config_port(struct config_span name, uint32_t *port)
 	return config_number(name, 16, port) && *port != 0 && *port <= CONFIG_PORT_LAST;
 }
 
-static bool config_set_serial(struct config *config, struct config_span value, const char **want)
+/* A port, and perhaps ",BAUD"; the rate that was there stays without. */
+static bool config_line(struct config_span value, uint32_t *line_port, uint32_t *line_baud,
+			const char **want)
 {
 	struct config_span name = value, rate;
-	uint32_t port, baud = config->serial_baud;
+	uint32_t port, baud = *line_baud;
 
 	*want = "com1, com2, 0xPORT or none, and ,BAUD that divides 115200";
 	for (name.bytes = 0; name.bytes < value.bytes; name.bytes++)
@@ -170,8 +172,27 @@ static bool config_set_serial(struct config *config, struct config_span value, c
 		if (!config_number(rate, 10, &baud) || baud < 50 || CONFIG_BAUD_BASE % baud != 0)
 			return false;
 	}
-	config->serial_port = port;
-	config->serial_baud = baud;
+	*line_port = port;
+	*line_baud = baud;
+	return true;
+}
+
+static bool config_set_serial(struct config *config, struct config_span value, const char **want)
+{
+	return config_line(value, &config->serial_port, &config->serial_baud, want);
+}
+
+static bool config_set_gdb(struct config *config, struct config_span value, const char **want)
+{
+	return config_line(value, &config->gdb_port, &config->gdb_baud, want);
+}
+
+static bool config_set_gdb_wait(struct config *config, struct config_span value, const char **want)
+{
+	*want = "yes or no";
+	if (!config_span_is(value, "yes") && !config_span_is(value, "no"))
+		return false;
+	config->gdb_waits = config_span_is(value, "yes");
 	return true;
 }
 
@@ -205,10 +226,11 @@ static bool config_set_cpuid(struct config *config, struct config_span value, co
 }
 
 static const struct config_key config_keys[] = {
-	{ "guest", config_set_guest },	 { "kernel", config_set_kernel },
-	{ "initrd", config_set_initrd }, { "cmdline", config_set_cmdline },
-	{ "serial", config_set_serial }, { "log", config_set_log },
-	{ "cpuid", config_set_cpuid },
+	{ "guest", config_set_guest },	     { "kernel", config_set_kernel },
+	{ "initrd", config_set_initrd },     { "cmdline", config_set_cmdline },
+	{ "serial", config_set_serial },     { "log", config_set_log },
+	{ "cpuid", config_set_cpuid },	     { "gdb", config_set_gdb },
+	{ "gdb-wait", config_set_gdb_wait },
 };
 
 #define CONFIG_KEY_COUNT (sizeof(config_keys) / sizeof(config_keys[0]))
@@ -357,6 +379,7 @@ void config_set_defaults(struct config *config)
 	text_format(config->initrd, sizeof(config->initrd), "\\EFI\\solovisor\\initrd");
 	config->serial_port = CONFIG_COM1;
 	config->serial_baud = CONFIG_BAUD_BASE;
+	config->gdb_baud = CONFIG_BAUD_BASE;
 	config->log_level = BOOT_LOG_INFO;
 	config->cpuid_is_named = true;
 }
@@ -465,4 +488,19 @@ bool config_parse_options(struct config *config, const char *text, size_t bytes,
 			return false;
 	}
 	return true;
+}
+
+bool config_check(const struct config *config, struct config_error *error)
+{
+	const char *reason = NULL;
+
+	if (config->gdb_port != 0 && config->gdb_port == config->serial_port)
+		reason = "'gdb' and 'serial' name the same port";
+	else if (config->gdb_waits && config->gdb_port == 0)
+		reason = "'gdb-wait' without a port for 'gdb'";
+	if (reason == NULL)
+		return true;
+	error->line = 0;
+	text_format(error->reason, CONFIG_REASON_BYTES, "%s", reason);
+	return false;
 }

@@ -31,6 +31,9 @@ struct config {
 	char cmdline[CONFIG_CMDLINE_BYTES];
 	uint32_t serial_port; /* 0: none */
 	uint32_t serial_baud;
+	uint32_t gdb_port; /* 0: none */
+	uint32_t gdb_baud;
+	bool gdb_waits;	    /* stop before the guest's first instruction */
 	uint32_t log_level; /* enum boot_log_level */
 	bool cpuid_is_named;
 };
@@ -50,5 +53,8 @@ bool config_parse_file(struct config *config, const char *text, size_t bytes,
 		       struct config_error *error);
 bool config_parse_options(struct config *config, const char *text, size_t bytes,
 			  bool skip_first_word, struct config_error *error);
+
+/* Once all sources are read: whether what they say goes together. The error has no line. */
+bool config_check(const struct config *config, struct config_error *error);
 
 #endif

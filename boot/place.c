@@ -70,6 +70,29 @@ static EFI_STATUS place_tables(struct boot_info *info)
 	return EFI_SUCCESS;
 }
 
+/* The interrupts of the four ports that PCs have always had. */
+static bool place_isa_irq(uint32_t port, uint8_t *irq)
+{
+	*irq = port == 0x3f8 || port == 0x3e8 ? 4 : 3;
+	return port == 0x3f8 || port == 0x3e8 || port == 0x2f8 || port == 0x2e8;
+}
+
+static void place_fill_gdb(struct boot_info *info, const struct config *config)
+{
+	struct acpi_pin pin;
+	uint8_t irq;
+
+	info->gdb_port = config->gdb_port;
+	info->gdb_baud = config->gdb_baud;
+	info->gdb_waits = config->gdb_waits;
+	info->gdb_pin = BOOT_NO_PIN;
+	if (!place_isa_irq(config->gdb_port, &irq) ||
+	    !acpi_find_isa_pin(place_find_rsdp(), irq, &pin))
+		return;
+	info->gdb_pin = pin.pin;
+	info->io_apic = pin.io_apic;
+}
+
 static void place_fill(struct boot_info *info, const struct config *config, uint32_t cpu_count)
 {
 	struct acpi_reset reset;
@@ -81,6 +104,7 @@ static void place_fill(struct boot_info *info, const struct config *config, uint
 	info->serial_baud = config->serial_baud;
 	info->log_level = config->log_level;
 	info->cpuid_named = config->cpuid_is_named;
+	place_fill_gdb(info, config);
 	reset = acpi_find_reset(place_find_rsdp());
 	info->reset_register = reset.port;
 	info->reset_value = reset.value;

@@ -103,11 +103,15 @@ static void settings_read_options(struct config *config, struct settings_problem
 EFI_STATUS settings_read(struct config *config)
 {
 	struct settings_problem problem = { .status = EFI_SUCCESS };
+	struct config_error error;
 
 	config_set_defaults(config);
 	settings_read_file(config, &problem);
 	if (!EFI_ERROR(problem.status))
 		settings_read_options(config, &problem);
+	if (!EFI_ERROR(problem.status) && !config_check(config, &error))
+		settings_set_problem(&problem, EFI_INVALID_PARAMETER, "configuration: ", 0,
+				     error.reason);
 	report_use_serial(config->serial_port, config->serial_baud);
 	if (EFI_ERROR(problem.status))
 		report_line("%s", problem.line);

@@ -3,6 +3,7 @@
 
 #include "arch/x86/insn.h"
 #include "arch/x86/uart.h"
+#include "core/exit_watch.h"
 #include "core/format.h"
 #include "core/lock.h"
 
@@ -26,8 +27,6 @@ static struct {
 	uint32_t lost; /* lines that found the ring full */
 	char ring[RING_BYTES];
 } log_state;
-
-bool log_is_waiting;
 
 void log_init(uint16_t port, uint32_t baud, enum boot_log_level level)
 {
@@ -61,7 +60,7 @@ static void drain_locked(uint32_t polls)
 		else if (polls-- == 0)
 			break;
 	}
-	log_is_waiting = log_state.head != log_state.tail;
+	exit_watch_set(EXIT_WATCH_LOG, log_state.head != log_state.tail);
 }
 
 static void append(const char *text, uint32_t bytes)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The log: whole lines into a ring, from there to the serial port as far as the UART takes bytes at once. An exit
- * never waits for the UART: what does not go out now goes out with the next line or log_drain().
+ * never waits for the UART: what does not go out now goes out with the next line, or with log_drain() at one of the next exits
+ * (core/exit_watch.h: EXIT_WATCH_LOG).
  */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
@@ -24,9 +25,6 @@ void log_write(enum boot_log_level level, const char *format, ...)
 
 /* Send what is waiting: for at most `polls` looks at a busy UART. */
 void log_drain(uint32_t polls);
-
-/* Bytes wait in the ring. Cheap: for the exit path. */
-extern bool log_is_waiting;
 
 /* After S3 the UART is as after a reset, and whoever held the lock is gone. */
 void log_wake(void);

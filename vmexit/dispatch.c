@@ -2,6 +2,7 @@
 /* Which family an exit belongs to. A case is one call. */
 #include "vmexit/exit.h"
 
+#include "core/exit_watch.h"
 #include "core/log.h"
 #include "vmexit/cpuid.h"
 #include "vmexit/cr.h"
@@ -23,7 +24,7 @@ enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
 	nmi_after_exit(vcpu);
 	vcpu->exit_counts[exit->kind]++;
 	vcpu->decoded_bytes = 0;
-	if (UNLIKELY(log_is_waiting))
+	if (UNLIKELY(exit_watchers() != 0))
 		log_drain(DRAIN_POLLS);
 	switch (exit->kind) {
 	case EXIT_CPUID:

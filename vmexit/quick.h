@@ -2,13 +2,13 @@
 /*
  * The quick way through an exit, for the kinds that operating systems cause most and that need nothing decoded: from the
  * control structure straight to the handler and back into the guest, without struct exit_info, and without leaving the
- * loop in the back end's entry stub. Everything unusual (an event whose delivery was interrupted, a single step, a log
- * that waits, another mode) takes the general way, vmexit_handle(), before anything was done.
+ * loop in the back end's entry stub. Everything unusual (an event whose delivery was interrupted, a single step,
+ * somebody who watches, another mode) takes the general way, vmexit_handle(), before anything was done.
  */
 #ifndef VMEXIT_QUICK_H
 #define VMEXIT_QUICK_H
 
-#include "core/log.h"
+#include "core/exit_watch.h"
 #include "vmexit/cpuid.h"
 #include "vmexit/hypercall.h"
 #include "vmexit/msr.h"

@@ -158,7 +158,7 @@ uint32_t svm_quick_exit(struct vcpu *vcpu)
 	after_vmrun(vcpu, vmcb);
 	if (UNLIKELY((vmcb->exit_int_info & EVENT_VALID) != 0 ||
 		     (vmcb->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || (vmcb->cr0 & CR0_NW) != 0 ||
-		     log_is_waiting))
+		     exit_watchers() != 0))
 		return QUICK_GENERAL;
 	if (vmcb->exit_code == SVM_EXIT_CPUID)
 		return handle_cpuid(vcpu, vmcb);

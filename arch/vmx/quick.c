@@ -69,7 +69,7 @@ uint32_t vmx_quick_exit(struct vcpu *vcpu)
 
 	vmx_of(vcpu)->injected.valid = false;
 	regs_forget_lazy(&vcpu->regs);
-	if (UNLIKELY(log_is_waiting))
+	if (UNLIKELY(exit_watchers() != 0))
 		return QUICK_GENERAL;
 	if (LIKELY(reason == REASON_CPUID))
 		return handle_cpuid(vcpu);

@@ -1,4 +1,4 @@
-// sources: core/log.c core/format.c
+// sources: core/log.c core/exit_watch.c core/format.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The log's ring, with a UART that takes what the test lets it take. */
 #include <setjmp.h>
@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "arch/x86/uart.h"
+#include "core/exit_watch.h"
 #include "core/log.h"
 
 #define PORT	  0x3f8
@@ -71,7 +72,7 @@ static void lines_go_out(void **state)
 	log_debug("not this one");
 	log_error("two");
 	assert_string_equal(sent, "solovisor: one 1\r\nsolovisor: two\r\n");
-	assert_false(log_is_waiting);
+	assert_int_equal(exit_watchers(), 0);
 }
 
 /* A UART that takes nothing costs a bounded number of looks, and what waits goes out later. */
@@ -82,14 +83,14 @@ static void waiting_is_bounded(void **state)
 	log_info("hello");
 	assert_in_range(polls, 6, 1000);
 	assert_string_equal(sent, "solov");
-	assert_true(log_is_waiting);
+	assert_true(exit_watchers() == EXIT_WATCH_LOG);
 	polls = 0;
 	log_drain(0);
 	assert_int_equal(polls, 1);
 	takes = UINT64_MAX;
 	log_drain(0);
 	assert_string_equal(sent, "solovisor: hello\r\n");
-	assert_false(log_is_waiting);
+	assert_int_equal(exit_watchers(), 0);
 }
 
 /* A full ring drops whole lines, and says how many where they are missing. */
@@ -128,7 +129,7 @@ static void without_a_port(void **state)
 		log_info("line %u", i);
 	assert_int_equal(polls, 0);
 	assert_int_equal(sent_bytes, 0);
-	assert_false(log_is_waiting);
+	assert_int_equal(exit_watchers(), 0);
 }
 
 int main(void)

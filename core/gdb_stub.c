@@ -502,7 +502,7 @@ static void say_output(void *context, const char *text)
 	while (text[bytes] != 0) {
 		packet->out.used = 0;
 		gdb_put(&packet->out, "O");
-		for (bytes = 0; text[bytes] != 0 && bytes < SAY_BYTES; bytes++)
+		for (bytes = 0; bytes < SAY_BYTES && text[bytes] != 0; bytes++)
 			gdb_put_hex(&packet->out, &text[bytes], 1);
 		answer(packet);
 		text += bytes;

@@ -2,7 +2,6 @@
 #include "core/log.h"
 
 #include "arch/x86/insn.h"
-#include "arch/x86/uart.h"
 #include "core/exit_watch.h"
 #include "core/format.h"
 #include "core/lock.h"
@@ -18,8 +17,7 @@ static const char prefix[] = "solovisor: ";
 
 static struct {
 	_Atomic(uint32_t) lock;
-	uint16_t port;
-	uint32_t baud;
+	struct line *line; /* NULL: none, or nothing answers there */
 	enum boot_log_level level;
 	bool synchronous;
 	uint32_t head; /* next byte to send; both count on, the index is their low bits */
@@ -28,13 +26,10 @@ static struct {
 	char ring[RING_BYTES];
 } log_state;
 
-void log_init(uint16_t port, uint32_t baud, enum boot_log_level level)
+void log_init(struct line *line, enum boot_log_level level)
 {
 	log_state.level = level;
-	log_state.baud = baud;
-	log_state.port = uart_is_there(port) ? port : 0;
-	if (log_state.port != 0)
-		uart_init(port, baud);
+	log_state.line = line != NULL && line->is_open ? line : NULL;
 }
 
 /* In a panic another CPU may hold the lock for ever: then go on without it. */
@@ -54,9 +49,9 @@ static void log_lock(void)
 static void drain_locked(uint32_t polls)
 {
 	while (log_state.head != log_state.tail) {
-		if (uart_can_send(log_state.port))
-			uart_send(log_state.port,
-				  (uint8_t)log_state.ring[log_state.head++ % RING_BYTES]);
+		if (line_can_put(log_state.line))
+			line_put(log_state.line,
+				 (uint8_t)log_state.ring[log_state.head++ % RING_BYTES]);
 		else if (polls-- == 0)
 			break;
 	}
@@ -78,7 +73,7 @@ static void append_line(const char *line, uint32_t bytes)
 	if (log_state.lost != 0)
 		note_bytes = (uint32_t)format_string(note, sizeof(note), "%s%u lines lost\r\n",
 						     prefix, log_state.lost);
-	if (log_state.port == 0) /* nobody reads: the newest lines stay */
+	if (log_state.line == NULL) /* nobody reads: the newest lines stay */
 		log_state.head = log_state.tail + bytes > RING_BYTES
 					 ? log_state.tail + bytes - RING_BYTES
 					 : 0;
@@ -94,7 +89,7 @@ static void append_line(const char *line, uint32_t bytes)
 
 void log_drain(uint32_t polls)
 {
-	if (log_state.port == 0 || !lock_try(&log_state.lock))
+	if (log_state.line == NULL || !lock_try(&log_state.lock))
 		return;
 	drain_locked(polls);
 	lock_release(&log_state.lock);
@@ -116,15 +111,15 @@ void log_write(enum boot_log_level level, const char *format, ...)
 	line[used++] = '\n';
 	log_lock();
 	append_line(line, used);
-	if (log_state.port != 0)
+	if (log_state.line != NULL)
 		drain_locked(log_state.synchronous ? POLLS_SYNCHRONOUS : POLLS_PER_LINE);
 	lock_release(&log_state.lock);
 }
 
 void log_wake(void)
 {
-	if (log_state.port != 0)
-		uart_init(log_state.port, log_state.baud);
+	if (log_state.line != NULL)
+		line_wake(log_state.line);
 	lock_release(&log_state.lock);
 }
 

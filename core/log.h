@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #include "boot/boot_info.h"
+#include "core/line.h"
 
-/* `port` 0: no serial output, the ring is kept all the same. */
-void log_init(uint16_t port, uint32_t baud, enum boot_log_level level);
+/* Without a line, or one that is shut, there is no serial output; the ring is kept all the same. */
+void log_init(struct line *line, enum boot_log_level level);
 
 /* One line, without the newline; cut at 240 characters. */
 void log_write(enum boot_log_level level, const char *format, ...)

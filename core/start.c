@@ -193,6 +193,17 @@ __attribute__((noinline, no_stack_protector)) static void set_stack_guard(void)
 	__stack_chk_guard = (uintptr_t)((rdtsc() * UINT64_C(0x9e3779b97f4a7c15)) << 8);
 }
 
+static void open_lines(const struct boot_info *info)
+{
+	const struct uart serial = { .port = (uint16_t)info->serial_port };
+	const struct uart gdb = { .port = (uint16_t)info->gdb_port };
+
+	(void)line_open(&line_serial, &serial, info->serial_baud);
+	log_init(&line_serial, (enum boot_log_level)info->log_level);
+	if (info->gdb_port != 0 && !line_open(&line_gdb, &gdb, info->gdb_baud))
+		log_error("gdb: no UART answers at port 0x%x", info->gdb_port);
+}
+
 static enum core_status prepare(struct boot_info *info)
 {
 	struct failure failure = { "" };
@@ -203,8 +214,7 @@ static enum core_status prepare(struct boot_info *info)
 	if (info->magic != BOOT_INFO_MAGIC || info->info_bytes != sizeof(*info) ||
 	    info->cpu_count == 0 || info->cpu_count > VM_MAX_CPUS)
 		return fail(info, CORE_FAILED, "loader and core do not fit together");
-	log_init((uint16_t)info->serial_port, info->serial_baud,
-		 (enum boot_log_level)info->log_level);
+	open_lines(info);
 	read_cpu_values();
 	host_values.tsc_khz = info->tsc_khz;
 	if ((cpuid(0x80000001, 0).edx & BIT32(20)) == 0)

@@ -11,44 +11,37 @@
 
 #include <cmocka.h>
 
-#include "arch/x86/uart.h"
 #include "core/exit_watch.h"
 #include "core/log.h"
 
-#define PORT	  0x3f8
 #define SENT_MAX  (1u << 20)
 #define LINES_MAX 2000u /* more than the ring holds */
 
-static bool is_there;
 static uint64_t takes; /* bytes that the UART takes from now on */
 static uint64_t polls;
 static char sent[SENT_MAX];
 static unsigned sent_bytes;
 
-bool uart_is_there(uint16_t port)
-{
-	return is_there && port == PORT;
-}
+static struct line line;
 
-void uart_init(uint16_t port, uint32_t baud)
+bool line_can_put(const struct line *to)
 {
-	assert_int_equal(port, PORT);
-	assert_int_equal(baud, 115200);
-}
-
-bool uart_can_send(uint16_t port)
-{
-	assert_int_equal(port, PORT);
+	assert_ptr_equal(to, &line);
 	polls++;
 	return takes != 0;
 }
 
-void uart_send(uint16_t port, uint8_t byte)
+void line_put(const struct line *to, uint8_t byte)
 {
-	assert_int_equal(port, PORT);
+	assert_ptr_equal(to, &line);
 	assert_true(takes != 0);
 	takes--;
 	sent[sent_bytes++] = (char)byte;
+}
+
+void line_wake(const struct line *woken)
+{
+	assert_ptr_equal(woken, &line);
 }
 
 /* What is left from the test before goes away. */
@@ -59,9 +52,9 @@ static void begin(bool there, uint64_t taking)
 	memset(sent, 0, sizeof(sent));
 	sent_bytes = 0;
 	polls = 0;
-	is_there = there;
+	line.is_open = there;
 	takes = taking;
-	log_init(PORT, 115200, BOOT_LOG_INFO);
+	log_init(&line, BOOT_LOG_INFO);
 }
 
 static void lines_go_out(void **state)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hypervisor's serial lines: a UART each, received and sent by looking, with no interrupt of the guest's. */
+#ifndef CORE_LINE_H
+#define CORE_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/x86/uart.h"
+
+struct line {
+	struct uart uart;
+	uint32_t baud; /* 0: as fast as can be */
+	bool is_open;
+};
+
+/* The line of the key `serial` (log, monitor), and that of the key `gdb`. */
+extern struct line line_serial, line_gdb;
+
+/* False, and the line stays shut: nothing answers there. Else the UART is set to 8N1 and its baud rate. */
+bool line_open(struct line *line, const struct uart *uart, uint32_t baud);
+/* Pure. Two words for the same UART. */
+bool line_is_same(const struct line *line, const struct line *other);
+
+/* All these may be called on a line that is shut: it has no byte and takes none. */
+
+bool line_has_byte(const struct line *line);
+/* Only after line_has_byte() was true. */
+uint8_t line_get(const struct line *line);
+/* Whether it takes another byte now; then line_put() does not wait. */
+bool line_can_put(const struct line *line);
+void line_put(const struct line *line, uint8_t byte);
+
+/* After S3 the UART is as after a reset. */
+void line_wake(const struct line *line);
+
+#endif

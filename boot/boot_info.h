@@ -160,6 +160,7 @@ struct boot_info {
 	uint32_t tsc_khz; /* measured by the loader */
 
 	struct boot_sleep sleep;
+	struct boot_sleep power_off; /* only registers, which lead to S5 and are not trapped */
 
 	char error
 		[BOOT_ERROR_CHARS]; /* one line, no newline, filled by the core when a request fails */

@@ -109,6 +109,7 @@ static void place_fill(struct boot_info *info, const struct config *config, uint
 	info->reset_register = reset.port;
 	info->reset_value = reset.value;
 	sleep_find(place_find_rsdp(), &info->sleep);
+	sleep_find_off(place_find_rsdp(), &info->power_off);
 }
 
 EFI_STATUS place_core(struct boot_info *info, const struct config *config, uint32_t cpu_count)

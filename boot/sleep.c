@@ -44,6 +44,9 @@
 #define AML_ONES	    0xffu
 #define TYPE_MAX	    7u
 
+#define STATE_S3	    '3'
+#define STATE_S5	    '5'
+
 /* --- AML ------------------------------------------------------------------------------------- */
 
 struct cursor {
@@ -108,9 +111,9 @@ static bool take_types(struct cursor *cursor, uint8_t types[2])
 	return true;
 }
 
-bool sleep_find_types(const uint8_t *aml, uint32_t bytes, uint8_t types[2])
+bool sleep_find_types(const uint8_t *aml, uint32_t bytes, char state, uint8_t types[2])
 {
-	static const uint8_t name[4] = { '_', 'S', '3', '_' };
+	const uint8_t name[4] = { '_', 'S', (uint8_t)state, '_' };
 
 	for (uint32_t at = 1; at < bytes && bytes - at >= sizeof(name); at++) {
 		struct cursor cursor = { aml + at + sizeof(name), aml + bytes };
@@ -164,18 +167,19 @@ static uint16_t legacy_port(const struct fadt *fadt, uint32_t offset)
 	return port > UINT16_MAX ? 0 : (uint16_t)port;
 }
 
-static bool find_types(uint64_t rsdp, const struct fadt *fadt, uint8_t types[2])
+static bool find_types(uint64_t rsdp, const struct fadt *fadt, char state, uint8_t types[2])
 {
 	uint64_t dsdt = read(fadt, FADT_X_DSDT, 8);
 	const uint8_t *table;
 	uint32_t bytes = 0;
 
 	table = acpi_table_at(dsdt != 0 ? dsdt : read(fadt, FADT_DSDT, 4), "DSDT", &bytes);
-	if (table != NULL && sleep_find_types(table + HEADER_BYTES, bytes - HEADER_BYTES, types))
+	if (table != NULL &&
+	    sleep_find_types(table + HEADER_BYTES, bytes - HEADER_BYTES, state, types))
 		return true;
 	for (table = acpi_find_table(rsdp, "SSDT", NULL, &bytes); table != NULL;
 	     table = acpi_find_table(rsdp, "SSDT", table, &bytes)) {
-		if (sleep_find_types(table + HEADER_BYTES, bytes - HEADER_BYTES, types))
+		if (sleep_find_types(table + HEADER_BYTES, bytes - HEADER_BYTES, state, types))
 			return true;
 	}
 	return false;
@@ -239,8 +243,19 @@ void sleep_find(uint64_t rsdp, struct boot_sleep *sleep)
 		return;
 	add_facs(read(&fadt, FADT_X_FACS, 8), sleep);
 	add_facs(read(&fadt, FADT_FACS, 4), sleep);
-	if (sleep->facs_count != 0 && find_types(rsdp, &fadt, types))
+	if (sleep->facs_count != 0 && find_types(rsdp, &fadt, STATE_S3, types))
 		add_registers(&fadt, types, sleep);
+}
+
+void sleep_find_off(uint64_t rsdp, struct boot_sleep *off)
+{
+	struct fadt fadt = { NULL, 0 };
+	uint8_t types[2];
+
+	*off = (struct boot_sleep){ 0 };
+	fadt.at = acpi_find_table(rsdp, "FACP", NULL, &fadt.bytes);
+	if (fadt.at != NULL && find_types(rsdp, &fadt, STATE_S5, types))
+		add_registers(&fadt, types, off);
 }
 
 void sleep_claim(const struct boot_sleep *sleep)

@@ -240,6 +240,7 @@ static enum core_status prepare(struct boot_info *info)
 	vm.reset_register = info->reset_register;
 	vm.reset_value = (uint8_t)info->reset_value;
 	vm.sleep_machine = info->sleep;
+	vm.power_off = info->power_off;
 	if (!add_ram(info, &top))
 		return fail(info, CORE_FAILED, "the memory map has too many pieces");
 	if (!build_host_map() || !wake_prepare(&vm) || !build_guest_map(info, top) ||

@@ -113,6 +113,7 @@ struct vm {
 	uint64_t reset_register; /* (b) ACPI RESET_REG in I/O space or 0 */
 	uint8_t reset_value;	 /* (b) */
 	struct boot_sleep sleep_machine; /* (b) what puts the machine into S3 */
+	struct boot_sleep power_off;	 /* (b) what switches it off */
 	struct sleep sleep;		 /* and who is how far on the way there and back */
 	uint8_t *io_bitmap; /* (b) VMX I/O bitmaps or SVM IOPM; NULL: no port is trapped */
 };

@@ -22,7 +22,7 @@ static bool find(const uint8_t *aml, size_t bytes, uint8_t types[2])
 	assert_non_null(copy);
 	memcpy(copy, aml, bytes);
 	types[0] = types[1] = 0xee;
-	found = sleep_find_types(copy, (uint32_t)bytes, types);
+	found = sleep_find_types(copy, (uint32_t)bytes, '3', types);
 	free(copy);
 	return found;
 }
@@ -56,6 +56,21 @@ static void forms_of_the_package(void **state)
 	assert_true(find(AML(0x08, '_', 'S', '3', '_', 0x12, 5, 1, 0x0b, 5, 6), t));
 	assert_int_equal(t[0], 5);
 	assert_int_equal(t[1], 6);
+}
+
+static void another_state_has_its_own(void **state)
+{
+	static const uint8_t aml[] = { 0x08, '_', 'S', '3', '_',  0x12, 4, 2,	 1, 1,	  0x08,
+				       '_',  'S', '5', '_', 0x12, 6,	2, 0x0a, 5, 0x0a, 6 };
+	uint8_t t[2];
+
+	(void)state;
+	assert_true(sleep_find_types(aml, sizeof(aml), '5', t));
+	assert_int_equal(t[0], 5);
+	assert_int_equal(t[1], 6);
+	assert_true(sleep_find_types(aml, sizeof(aml), '3', t));
+	assert_int_equal(t[0], 1);
+	assert_false(sleep_find_types(aml, sizeof(aml), '4', t));
 }
 
 static void what_is_none(void **state)
@@ -315,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forms_of_the_package),
+		cmocka_unit_test(another_state_has_its_own),
 		cmocka_unit_test(what_is_none),
 		cmocka_unit_test(ends_in_the_middle),
 		T(usual_machine),

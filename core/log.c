@@ -116,6 +116,31 @@ void log_write(enum boot_log_level level, const char *format, ...)
 	lock_release(&log_state.lock);
 }
 
+/* Bytes are counted on; those before the last RING_BYTES are gone, and with them the beginning of a line. */
+static uint32_t first_whole_line(void)
+{
+	uint32_t at = log_state.tail - RING_BYTES;
+
+	if (log_state.tail < RING_BYTES)
+		return 0;
+	while (at != log_state.tail && log_state.ring[at++ % RING_BYTES] != '\n')
+		;
+	return at;
+}
+
+size_t log_copy(uint32_t *at, char *text, size_t bytes)
+{
+	size_t done = 0;
+
+	log_lock();
+	if (*at == 0 || log_state.tail - *at > RING_BYTES)
+		*at = first_whole_line();
+	while (done < bytes && *at != log_state.tail)
+		text[done++] = log_state.ring[(*at)++ % RING_BYTES];
+	lock_release(&log_state.lock);
+	return done;
+}
+
 void log_wake(void)
 {
 	if (log_state.line != NULL)

@@ -8,6 +8,7 @@
 #define CORE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "boot/boot_info.h"
@@ -26,6 +27,12 @@ void log_write(enum boot_log_level level, const char *format, ...)
 
 /* Send what is waiting: for at most `polls` looks at a busy UART. */
 void log_drain(uint32_t polls);
+
+/*
+ * What of the log is still in the ring, sent or not, from the byte *at on (0: the first whole line), which goes on. Returns
+ * how many bytes are in `text`, 0 at the end.
+ */
+size_t log_copy(uint32_t *at, char *text, size_t bytes);
 
 /* After S3 the UART is as after a reset, and whoever held the lock is gone. */
 void log_wake(void);

@@ -125,12 +125,44 @@ static void without_a_port(void **state)
 	assert_int_equal(exit_watchers(), 0);
 }
 
+static void what_was_logged_can_be_read(void **state)
+{
+	char text[40], all[20000];
+	uint32_t at = 0;
+	size_t used = 0, got;
+	unsigned first, number;
+
+	(void)state;
+	begin(true, UINT64_MAX);
+	while (log_copy(&at, text, sizeof(text)) != 0)
+		;
+	got = at; /* what the tests before have logged */
+	log_info("one");
+	assert_int_equal(log_copy(&at, text, sizeof(text)), strlen("solovisor: one\r\n"));
+	assert_true(strncmp(text, "solovisor: one\r\n", 16) == 0);
+	assert_int_equal(at, got + strlen("solovisor: one\r\n"));
+	for (unsigned i = 0; i < LINES_MAX; i++)
+		log_info("line %u", i);
+	/* The oldest are gone: it begins with a whole line, and ends with the newest. */
+	for (at = 0; (got = log_copy(&at, all + used, sizeof(text))) != 0; used += got)
+		assert_true(used + got < sizeof(all));
+	all[used] = 0;
+	assert_in_range(used, 16300, 16384);
+	assert_int_equal(sscanf(all, "solovisor: line %u\r\n", &first), 1);
+	for (char *row = all; *row != 0; row = strchr(row, '\n') + 1, first++) {
+		assert_int_equal(sscanf(row, "solovisor: line %u\r\n", &number), 1);
+		assert_int_equal(number, first);
+	}
+	assert_int_equal(first, LINES_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_go_out),
 		cmocka_unit_test(waiting_is_bounded),
 		cmocka_unit_test(lost_lines_are_counted),
+		cmocka_unit_test(what_was_logged_can_be_read),
 		cmocka_unit_test(without_a_port),
 	};
 

@@ -457,6 +457,11 @@ static enum gdb_verdict supported(struct packet *packet)
 {
 	char word[64];
 
+	/* A new peer, after one that has just vanished: it waits for acknowledgments, this one's among them. */
+	if (packet->stub->link.no_ack) {
+		packet->stub->link.no_ack = false;
+		packet->stub->link.put(packet->stub->link.line, '+');
+	}
 	while (gdb_skip(&packet->in, ":") || gdb_skip(&packet->in, ";")) {
 		if (gdb_skip(&packet->in, "error-message+"))
 			packet->stub->error_text = true;
@@ -510,6 +515,16 @@ static void say_output(void *context, const char *text)
 	}
 }
 
+static bool is_word(const char *line, const char *word)
+{
+	while (*word != 0 && *line == *word) {
+		line++;
+		word++;
+	}
+	return *line == *word;
+}
+
+/* `monitor phys` and `monitor virt` say which addresses are meant from then on; the rest is the monitor's. */
 static enum gdb_verdict command(struct packet *packet)
 {
 	char line[COMMAND_BYTES];
@@ -521,7 +536,12 @@ static enum gdb_verdict command(struct packet *packet)
 	if (!gdb_at_end(&packet->in))
 		return malformed(packet);
 	line[bytes] = 0;
-	packet->stub->target->command(line, say_output, packet);
+	if (is_word(line, "phys"))
+		packet->stub->physical = true;
+	else if (is_word(line, "virt"))
+		packet->stub->physical = false;
+	else
+		packet->stub->target->command(line, say_output, packet);
 	return say(packet, "OK");
 }
 

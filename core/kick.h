@@ -22,6 +22,8 @@ struct vcpu;
 #define KICK_GUEST_NMI BIT32(3) /* the guest sent this CPU an NMI */
 #define KICK_SLEEP \
 	BIT32(5) /* the machine is about to fall asleep: leave VMX or SVM (core/sleep.h) */
+#define KICK_DEBUG \
+	BIT32(6) /* the debugger stops all CPUs, or wants something of this one (core/stop.h) */
 #define KICK_RECHECK	 BIT32(4) /* nothing but: look again before the next entry */
 
 /*

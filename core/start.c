@@ -34,6 +34,7 @@ uintptr_t __stack_chk_guard;
 
 static struct vm vm;
 static struct pool core_pool;
+static bool gdb_waits;			   /* (b) stop before the guest's first instruction */
 static struct cpu *cpu_pages[VM_MAX_CPUS]; /* as the reservation maps them: valid on both tables */
 
 void __stack_chk_fail(void);
@@ -202,6 +203,7 @@ static void open_lines(const struct boot_info *info)
 	log_init(&line_serial, (enum boot_log_level)info->log_level);
 	if (info->gdb_port != 0 && !line_open(&line_gdb, &gdb, info->gdb_baud))
 		log_error("gdb: no UART answers at port 0x%x", info->gdb_port);
+	gdb_waits = info->gdb_waits != 0;
 }
 
 static enum core_status prepare(struct boot_info *info)
@@ -307,6 +309,7 @@ static uint64_t enter_on_host(struct cpu *cpu)
 	/* From here on kicks come; what changed since the trial is flushed. */
 	atomic_store(&vcpu->online, 1);
 	vendor->flush_tdp(vcpu);
+	console_begin(vcpu, gdb_waits);
 	log_info("cpu %u: APIC ID 0x%x, guest starts at 0x%llx", cpu->index, cpu->apic_id,
 		 (unsigned long long)cpu->context.rip);
 	vendor->run(vcpu, &cpu->failure);

@@ -10,6 +10,7 @@
 #include "core/kick.h"
 #include "core/regs.h"
 #include "core/sleep.h"
+#include "core/stop.h"
 #include "mm/page_format.h"
 #include "mm/page_track.h"
 #include "mm/pool.h"
@@ -64,6 +65,10 @@ struct vcpu {
 	struct tdp_view step_view;	       /* the guest-physical map during it */
 	uint8_t *step_scratch;		       /* the page that stands in for a frame there */
 	struct page_track_writer track_writer; /* tracked frames that are open there */
+	struct stop_seat seat;		       /* where it stands while the debugger looks */
+	struct stop_event stop_event;	       /* it is to lead a stop before it enters the guest */
+	uint8_t debug_step; /* enum debug_step (vmexit/debug_step.h): the debugger's single step */
+	uint64_t debug_step_rip; /* where that began */
 };
 
 /* Text of a soft failure, one line. */
@@ -115,6 +120,7 @@ struct vm {
 	struct boot_sleep sleep_machine; /* (b) what puts the machine into S3 */
 	struct boot_sleep power_off;	 /* (b) what switches it off */
 	struct sleep sleep;		 /* and who is how far on the way there and back */
+	struct stop stop;		 /* all CPUs stand still for the debugger */
 	uint8_t *io_bitmap; /* (b) VMX I/O bitmaps or SVM IOPM; NULL: no port is trapped */
 };
 

@@ -104,10 +104,14 @@ static bool close_map(struct tdp_mmu *tdp, gpa_t gpa, struct page_track_frame *f
 /* It fails where all frames of a large leaf were tracked and merged, and no page is left now. */
 static void open_map(struct tdp_mmu *tdp, uint64_t address, struct page_track_frame *frame)
 {
+	struct page_mapping mapping = { .rights = frame->rights };
 	bool changed = false;
 
+	/* Others may have changed rights of theirs meanwhile. */
+	if (page_table_lookup(&tdp->table, address, &mapping))
+		mapping.rights |= frame->rights & RIGHT_WRITE;
 	frame->is_closed =
-		!tdp_mmu_protect(tdp, (gpa_t){ address }, PAGE_BYTES, frame->rights, &changed);
+		!tdp_mmu_protect(tdp, (gpa_t){ address }, PAGE_BYTES, mapping.rights, &changed);
 }
 
 bool page_track_add(struct page_track *track, struct tdp_mmu *tdp, gpa_t gpa, bool *changed)

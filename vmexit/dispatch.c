@@ -3,7 +3,6 @@
 #include "vmexit/exit.h"
 
 #include "core/exit_watch.h"
-#include "core/log.h"
 #include "vmexit/cpuid.h"
 #include "vmexit/cr.h"
 #include "vmexit/hypercall.h"
@@ -16,16 +15,10 @@
 #include "vmexit/step.h"
 #include "vmexit/task_switch.h"
 #include "vmexit/triple_fault.h"
+#include "vmexit/watched.h"
 
-#define DRAIN_POLLS 0u /* one look: what the UART takes now goes, nothing is waited for */
-
-enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
+static inline enum exit_verdict handle(struct vcpu *vcpu, const struct exit_info *exit)
 {
-	nmi_after_exit(vcpu);
-	vcpu->exit_counts[exit->kind]++;
-	vcpu->decoded_bytes = 0;
-	if (UNLIKELY(exit_watchers() != 0))
-		log_drain(DRAIN_POLLS);
 	switch (exit->kind) {
 	case EXIT_CPUID:
 		return cpuid_exit(vcpu);
@@ -75,6 +68,28 @@ enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
 		break;
 	}
 	return VERDICT_FATAL;
+}
+
+/* With somebody who wants to see the exits (core/exit_watch.h). */
+static __attribute__((noinline)) enum exit_verdict handle_watched(struct vcpu *vcpu,
+								  const struct exit_info *exit)
+{
+	enum exit_verdict verdict;
+
+	watched_before(vcpu);
+	verdict = handle(vcpu, exit);
+	watched_after(vcpu);
+	return verdict;
+}
+
+enum exit_verdict vmexit_handle(struct vcpu *vcpu, const struct exit_info *exit)
+{
+	nmi_after_exit(vcpu);
+	vcpu->exit_counts[exit->kind]++;
+	vcpu->decoded_bytes = 0;
+	if (UNLIKELY(exit_watchers() != 0))
+		return handle_watched(vcpu, exit);
+	return handle(vcpu, exit);
 }
 
 const char *exit_kind_name(enum exit_kind kind)

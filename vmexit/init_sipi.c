@@ -98,6 +98,9 @@ void vcpu_set_activity(struct vcpu *vcpu, enum activity activity)
 {
 	vcpu->activity = activity;
 	vendor->activity_changed(vcpu);
+	/* One that waits for a SIPI does not park: from here on it does. */
+	if (activity == ACTIVITY_RUNNING)
+		atomic_fetch_or(&vcpu->kick.reasons, KICK_DEBUG);
 }
 
 static void start_at(struct vcpu *vcpu, uint8_t vector)

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/vendor.h"
 #include "vmexit/apic_access.h"
+#include "vmexit/debug_break.h"
 #include "vmexit/emulate_call.h"
 #include "vmexit/step.h"
 
@@ -142,6 +143,8 @@ enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *e
 
 	if (apic_is_page(vcpu, gpa) && exit->fault.write && !exit->fault.during_walk)
 		return write_apic(vcpu, gpa);
+	if (exit->fault.fetch && !exit->fault.during_walk && debug_break_is_page(gpa))
+		return debug_break_exit(vcpu, gpa);
 	if (tdp_mmu_is_hidden(&vcpu->vm->tdp, gpa)) {
 		log_hidden_write(vcpu, gpa);
 		step_begin(vcpu, STEP_HIDDEN_WRITE, gpa);

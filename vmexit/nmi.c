@@ -7,6 +7,7 @@
 #include "vmexit/init_sipi.h"
 #include "vmexit/nested_fault.h"
 #include "vmexit/step.h"
+#include "vmexit/stop.h"
 #include "vmexit/suspend.h"
 
 enum exit_verdict nmi_exit(struct vcpu *vcpu)
@@ -46,6 +47,9 @@ static void act(struct vcpu *vcpu)
 		startup_apply(vcpu);
 	if (guest_nmi && vcpu->activity == ACTIVITY_RUNNING)
 		vcpu->events.nmi_pending = true;
+	/* Last: what came with it belongs to the state that the debugger sees, and the CPU may have been started by it. */
+	if ((reasons & KICK_DEBUG) != 0)
+		stop_act(vcpu);
 }
 
 void nmi_act(struct vcpu *vcpu)

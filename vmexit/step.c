@@ -8,6 +8,8 @@
 #include "core/vendor.h"
 #include "mm/layout.h"
 #include "vmexit/apic_access.h"
+#include "vmexit/debug_break.h"
+#include "vmexit/debug_step.h"
 #include "vmexit/track.h"
 
 #define APIC_REG_STRIDE 16u
@@ -20,7 +22,7 @@
 
 static bool kind_has_frame(enum step_kind kind)
 {
-	return kind != STEP_NONE && kind != STEP_IRET && kind != STEP_SHADOW;
+	return kind != STEP_NONE && kind != STEP_IRET && kind != STEP_SHADOW && kind != STEP_DEBUG;
 }
 
 static bool has_frame(const struct vcpu *vcpu)
@@ -60,11 +62,14 @@ static bool open_in_view(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 		to = gpa_to_hpa(frame);
 		rights = RIGHT_ALL;
 		type = MEMTYPE_UC;
-	} else if (is_tracked_kind(kind)) {
+	} else if (is_tracked_kind(kind) || kind == STEP_CODE) {
 		if (!page_table_lookup(&tdp->table, frame.v, &mapping))
 			return false;
 		to = mapping.hpa;
-		rights |= mapping.rights; /* the instruction itself may lie there */
+		/* The instruction itself may lie there, and the debugger have closed it. */
+		rights = mapping.rights | (kind == STEP_CODE ? RIGHT_EXEC : rights);
+		if (debug_break_is_page(frame))
+			rights |= RIGHT_EXEC;
 		type = mapping.type;
 	}
 	return tdp_view_open(&vcpu->step_view, tdp, frame, to, rights, type);
@@ -137,7 +142,8 @@ void step_begin(struct vcpu *vcpu, enum step_kind kind, gpa_t gpa)
 
 	if (vcpu->step_kind != STEP_NONE && !has_frame(vcpu))
 		step_cancel(vcpu); /* what it works on is such a frame: that step comes first */
-	if (vcpu->step_kind == STEP_NONE && kind_has_frame(kind) && !is_tracked_kind(kind))
+	if (vcpu->step_kind == STEP_NONE && kind_has_frame(kind) && !is_tracked_kind(kind) &&
+	    kind != STEP_CODE)
 		fill_scratch(vcpu, kind, gpa);
 	if (kind_has_frame(kind))
 		result = open_patiently(vcpu, kind, gpa);
@@ -173,6 +179,8 @@ static void end(struct vcpu *vcpu, bool complete)
 	if (has_frame(vcpu))
 		close_frames(vcpu, complete);
 	vcpu->step_kind = STEP_NONE;
+	if (UNLIKELY(vcpu->debug_step != DEBUG_STEP_NONE))
+		debug_step_ended(vcpu, complete);
 }
 
 void step_abandon(struct vcpu *vcpu)

@@ -15,8 +15,10 @@ enum step_kind {
 	STEP_PLAIN,	 /* the frame itself, with all rights */
 	STEP_TRACKED,	 /* the same, and what is written there is reported (mm/page_track.h) */
 	STEP_TRACKED_WALK, /* the same for a walk of the guest's tables, which may write nothing at all */
+	STEP_CODE,	   /* the frame is closed to instruction fetches (vmexit/debug_break.h) */
 	STEP_IRET,	   /* no frame: the IRET that unblocks NMIs */
 	STEP_SHADOW, /* no frame: the instruction in an interrupt shadow that an NMI waits for */
+	STEP_DEBUG,  /* no frame: the debugger's (vmexit/debug_step.h) */
 };
 
 /* Also during a step of the same kind, for the second frame that its instruction touches. */

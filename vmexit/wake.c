@@ -13,6 +13,7 @@
 #include "vmexit/apic_base.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
+#include "vmexit/stop.h"
 
 /* SDM: "MP Initialization Protocol Algorithm for MP Systems". */
 #define AFTER_INIT_US 10000u
@@ -151,6 +152,7 @@ static void __attribute__((noreturn)) wake_machine(struct vcpu *vcpu)
 	wake_disarm(vm);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		forget(vm->vcpus[i]);
+	stop_forget_all(vm);
 	memtype_restart(vm);
 	enter_virtualization(vcpu);
 	go_to_vector(vcpu, wake);

@@ -63,6 +63,13 @@ static void decode_io(struct vcpu *vcpu, struct exit_info *exit)
 	exit->io.string = (info & IOIO_STRING) != 0;
 }
 
+/* The debugger's steps end behind it, or would come to it again: as if something had woken the CPU at once. */
+static void wake_in_step(struct vcpu *vcpu)
+{
+	rip_write(vcpu, rip_read(vcpu) + svm_of(vcpu)->step_bytes);
+	interrupt_shadow_write(vcpu, 0);
+}
+
 /*
  * Fetching it is what the step was for, and that is done: alone it can be woken. Ending the step takes the map's lock, whose
  * holder may be waiting for us to be out of the guest. Outside of steps nobody has asked for this exit.
@@ -74,6 +81,8 @@ static void sleep_in_step(struct vcpu *vcpu, struct exit_info *exit)
 		return;
 	}
 	nmi_after_exit(vcpu);
+	if (vcpu->step_kind == STEP_DEBUG || vcpu->step_kind == STEP_CODE)
+		wake_in_step(vcpu);
 	step_abandon(vcpu);
 	exit->kind = EXIT_KICKED;
 }

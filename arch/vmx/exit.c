@@ -7,6 +7,7 @@
 #include "arch/vmx/guest_state.h"
 #include "arch/x86/msr.h"
 #include "core/exception.h"
+#include "vmexit/step.h"
 
 static void decode_exception(struct exit_info *exit, uint32_t intr_info)
 {
@@ -154,6 +155,8 @@ void vmx_skip_instruction(struct vcpu *vcpu)
 	unsigned bytes = vcpu->decoded_bytes;
 	uint64_t rip = current_rip(vcpu), next;
 
+	if (UNLIKELY(vcpu->step_kind != STEP_NONE))
+		step_abandon(vcpu); /* its instruction is done */
 	if (LIKELY(bytes == 0))
 		bytes = vmcs_read32(VMCS_EXIT_INSN_BYTES);
 	next = rip + bytes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: vmexit/step.c vmexit/track.c core/regs.c mm/tdp_view.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c
+// sources: vmexit/step.c vmexit/debug_step.c vmexit/track.c core/regs.c mm/tdp_view.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c
 // sources: mm/page_table.c mm/page_format.c mm/memtype.c mm/pool.c mm/layout.c mm/guest_copy.c
 /*
  * Native steps over instructions that need many frames, on a CPU that is the test: it faults at each frame that is closed in
@@ -10,7 +10,11 @@
 #include "tests/unit/track_test.h"
 
 #include "arch/x86/apic.h"
+#include "arch/x86/cr.h"
 #include "core/log.h"
+#include "vmexit/debug_break.h"
+#include "vmexit/debug_step.h"
+#include "vmexit/stop.h"
 
 #define FIRST  0x20000u
 #define FRAMES 40u
@@ -38,11 +42,14 @@ static void set_single_step(struct vcpu *which, bool on)
 	steps = on;
 }
 
+static void activity_changed(struct vcpu *which);
+
 static const struct vendor_ops ops = {
 	.name = "fake",
 	.set_tdp_root = set_tdp_root,
 	.flush_tdp = flush_tdp,
 	.set_single_step = set_single_step,
+	.activity_changed = activity_changed,
 };
 
 void apic_register_write(struct vcpu *which, uint32_t reg, uint32_t value)
@@ -62,6 +69,36 @@ void log_write(enum boot_log_level level, const char *format, ...)
 {
 	(void)level, (void)format;
 	warnings++;
+}
+
+static unsigned stops, wakings;
+static uint64_t code_frame = ~UINT64_C(0);
+
+void stop_want(struct vcpu *which, const struct stop_event *event)
+{
+	assert_ptr_equal(which, &vcpu);
+	assert_int_equal(event->reason, STOP_STEP);
+	stops++;
+}
+
+bool debug_break_is_page(gpa_t gpa)
+{
+	return ALIGN_DOWN(gpa.v, PAGE_BYTES) == code_frame;
+}
+
+static void activity_changed(struct vcpu *which)
+{
+	assert_ptr_equal(which, &vcpu);
+	wakings++;
+}
+
+static unsigned rights_in_view(uint64_t gpa)
+{
+	struct page_table table = vm.tdp.table;
+	struct page_mapping mapping;
+
+	table.root = hpa_to_ptr(root);
+	return page_table_lookup(&table, gpa, &mapping) ? mapping.rights : 0;
 }
 
 static bool is_writable(uint64_t gpa)
@@ -192,6 +229,127 @@ static void dropped_frames(void **state)
 	expect_told_is_memory(FIRST, 4);
 }
 
+/* --- the debugger's ---------------------------------------------------------------------------- */
+
+static void begin_debug_step(uint64_t rflags)
+{
+	stops = wakings = 0;
+	vcpu.regs.available = ~UINT64_C(0);
+	vcpu.regs.rip = 0x1000;
+	vcpu.regs.rflags = rflags;
+	vcpu.regs.interrupt_shadow = 0;
+	vcpu.events.pending.valid = false;
+	debug_step_set(&vcpu, true);
+	debug_step_look(&vcpu);
+	assert_int_equal(vcpu.step_kind, STEP_DEBUG);
+	assert_true(steps);
+	assert_int_equal(stops, 0);
+}
+
+static void expect_stop(void)
+{
+	debug_step_look(&vcpu);
+	assert_int_equal(stops, 1);
+	assert_int_equal(wakings, 1);
+	assert_int_equal(vcpu.step_kind, STEP_NONE);
+	assert_int_equal(vcpu.debug_step, DEBUG_STEP_NONE);
+	assert_false(steps);
+	/* Once. */
+	debug_step_look(&vcpu);
+	assert_int_equal(stops, 1);
+}
+
+static void expect_not_done(void)
+{
+	debug_step_look(&vcpu);
+	assert_int_equal(stops, 0);
+	assert_int_equal(vcpu.step_kind, STEP_DEBUG);
+}
+
+static void debug_step_native(void **state)
+{
+	(void)state;
+	begin_debug_step(RFLAGS_FIXED);
+	expect_not_done(); /* an exit that has nothing to do with it */
+	assert_int_equal(step_exit(&vcpu), VERDICT_RESUME);
+	assert_true((atomic_load(&vcpu.kick.reasons) & KICK_DEBUG) != 0);
+	expect_stop(); /* also where RIP is the same: a branch to itself, an iteration */
+}
+
+static void debug_step_of_a_handler(void **state)
+{
+	(void)state;
+	begin_debug_step(RFLAGS_FIXED);
+	vcpu.regs.rip += 2;
+	expect_stop();
+}
+
+/* The instruction writes to a tracked frame: another step executes it. */
+static void debug_step_over_a_frame(void **state)
+{
+	(void)state;
+	track_frames(FIRST, 1);
+	begin_debug_step(RFLAGS_FIXED);
+	step_begin(&vcpu, STEP_TRACKED_WALK, (gpa_t){ FIRST });
+	assert_int_equal(vcpu.step_kind, STEP_TRACKED_WALK);
+	debug_step_look(&vcpu);
+	assert_int_equal(vcpu.step_kind, STEP_TRACKED_WALK);
+	/* That one is given up, and the instruction begins again. */
+	step_drop_frames(&vcpu);
+	expect_not_done();
+	step_begin(&vcpu, STEP_TRACKED_WALK, (gpa_t){ FIRST });
+	assert_int_equal(step_exit(&vcpu), VERDICT_RESUME);
+	expect_stop();
+}
+
+/* It ends at the first instruction of the handler, not before the delivery. */
+static void debug_step_into_a_handler(void **state)
+{
+	(void)state;
+	begin_debug_step(RFLAGS_FIXED);
+	step_abandon(&vcpu);
+	vcpu.events.pending.valid = true;
+	expect_not_done();
+	vcpu.events.pending.valid = false;
+	assert_int_equal(step_exit(&vcpu), VERDICT_RESUME);
+	expect_stop();
+}
+
+static void debug_step_holds_interrupts(void **state)
+{
+	(void)state;
+	begin_debug_step(RFLAGS_FIXED | RFLAGS_IF);
+	assert_int_equal(vcpu.regs.interrupt_shadow, SHADOW_STI);
+	step_abandon(&vcpu);
+	begin_debug_step(RFLAGS_FIXED);
+	assert_int_equal(vcpu.regs.interrupt_shadow, 0);
+	step_abandon(&vcpu);
+	begin_debug_step(RFLAGS_FIXED | RFLAGS_IF | RFLAGS_TF);
+	assert_int_equal(vcpu.regs.interrupt_shadow, 0);
+	step_abandon(&vcpu);
+	debug_step_set(&vcpu, false);
+}
+
+/* A frame that is closed to fetches, and tracked: the instruction may lie there and write there. */
+static void code_in_a_tracked_frame(void **state)
+{
+	bool changed;
+
+	(void)state;
+	code_frame = FIRST;
+	track_frames(FIRST, 1);
+	assert_true(tdp_mmu_protect(&vm.tdp, (gpa_t){ FIRST }, PAGE_BYTES, RIGHT_READ, &changed));
+	step_begin(&vcpu, STEP_CODE, (gpa_t){ FIRST + 5 });
+	assert_int_equal(rights_in_view(FIRST), RIGHT_READ | RIGHT_EXEC);
+	step_begin(&vcpu, STEP_TRACKED, (gpa_t){ FIRST + 9 });
+	assert_int_equal(rights_in_view(FIRST), RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC);
+	memory[FIRST + 9] = 7;
+	assert_int_equal(step_exit(&vcpu), VERDICT_RESUME);
+	assert_int_equal(rights_in_view(FIRST), RIGHT_READ);
+	assert_int_equal(told_bytes, 1);
+	code_frame = ~UINT64_C(0);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
@@ -201,6 +359,12 @@ int main(void)
 		TEST(more_than_fit),
 		TEST(a_change_in_the_middle),
 		TEST(dropped_frames),
+		TEST(debug_step_native),
+		TEST(debug_step_of_a_handler),
+		TEST(debug_step_over_a_frame),
+		TEST(debug_step_into_a_handler),
+		TEST(debug_step_holds_interrupts),
+		TEST(code_in_a_tracked_frame),
 	};
 
 	return cmocka_run_group_tests(tests, make_memory, free_memory);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmexit/console.h"
+
+#include "arch/x86/insn.h"
+#include "core/caps.h"
+#include "core/exit_watch.h"
+#include "core/gdb_stub.h"
+#include "core/line.h"
+#include "core/lock.h"
+#include "core/log.h"
+#include "core/start.h"
+#include "vmexit/debug_break.h"
+#include "vmexit/debug_step.h"
+#include "vmexit/debug_target.h"
+#include "vmexit/reset.h"
+#include "vmexit/stop.h"
+
+/* A packet comes byte by byte: so long the next one is waited for while the guest runs. */
+#define NEXT_BYTE_MS 5u
+
+/* One CPU at a time: with the lock while the guest runs, the leader of a stop without. */
+static struct {
+	_Atomic(uint32_t) lock;
+	bool is_ready;
+	bool is_attached; /* somebody has spoken to us, and not said good-bye */
+	bool has_packet;  /* a whole one has come while the guest ran */
+	bool owes_stop;	  /* the last packet let the guest go on: its answer is why it stopped */
+	struct gdb_stub stub;
+} console;
+
+/* The boot CPU is the last one to enter the guest, and leads. */
+void console_begin(struct vcpu *vcpu, bool waits)
+{
+	const struct stop_event event = { .reason = STOP_ASKED };
+
+	if (!line_gdb.is_open)
+		return;
+	exit_watch_set(EXIT_WATCH_LINE, true);
+	if (waits && vcpu->index == 0)
+		stop_want(vcpu, &event);
+	/* The others look whether they may. */
+	atomic_fetch_or(&vcpu->kick.reasons, KICK_DEBUG);
+}
+
+static void put(void *line, uint8_t byte)
+{
+	while (!line_can_put(line))
+		cpu_pause();
+	line_put(line, byte);
+}
+
+static void prepare(void)
+{
+	if (console.is_ready)
+		return;
+	gdb_stub_init(&console.stub, &debug_target, put, &line_gdb);
+	console.is_ready = true;
+}
+
+/* --- while the guest runs -------------------------------------------------------------------- */
+
+static bool next_byte(uint8_t *byte)
+{
+	const uint64_t start = rdtsc(), patience = (uint64_t)NEXT_BYTE_MS * host_values.tsc_khz;
+
+	while (!line_has_byte(&line_gdb)) {
+		if (rdtsc() - start > patience)
+			return false;
+		cpu_pause();
+	}
+	*byte = line_get(&line_gdb);
+	return true;
+}
+
+/* Whether the guest is to stop. */
+static bool collect(void)
+{
+	uint8_t byte;
+
+	prepare();
+	while (!console.has_packet && next_byte(&byte)) {
+		switch (gdb_link_byte(&console.stub.link, byte)) {
+		case GDB_LINK_PACKET:
+			console.has_packet = true;
+			break;
+		case GDB_LINK_INTERRUPT:
+			if (console.is_attached)
+				return true;
+			break;
+		case GDB_LINK_OVERLONG:
+			gdb_stub_refuse_overlong(&console.stub);
+			break;
+		case GDB_LINK_NOTHING:
+		case GDB_LINK_BROKEN:
+		case GDB_LINK_REPEAT:
+			break;
+		}
+	}
+	return console.has_packet;
+}
+
+void console_attend(struct vcpu *vcpu)
+{
+	const struct stop_event event = { .reason = STOP_ASKED };
+
+	/* In a stop the line is its leader's. */
+	if (!line_has_byte(&line_gdb) || stop_is_on(&vcpu->vm->stop) || !lock_try(&console.lock))
+		return;
+	if (!stop_is_on(&vcpu->vm->stop) && collect())
+		stop_want(vcpu, &event);
+	lock_release(&console.lock);
+}
+
+/* --- while it stands still ------------------------------------------------------------------- */
+
+static struct gdb_stop why(const struct vcpu *leader)
+{
+	const struct stop_event *event = &leader->stop_event;
+	struct gdb_stop stop = { .cpu = leader->index, .signal = 5, .kind = GDB_STOP_PLAIN };
+
+	switch (event->reason) {
+	case STOP_NONE:
+	case STOP_STEP:
+		break;
+	case STOP_ASKED:
+		stop.signal = 2;
+		break;
+	case STOP_SOFTWARE:
+		stop.kind = GDB_STOP_SOFTWARE;
+		break;
+	case STOP_HARDWARE:
+		stop.kind = GDB_STOP_HARDWARE;
+		break;
+	case STOP_WATCH:
+		stop.kind = GDB_STOP_WATCH;
+		stop.watch = (enum gdb_break)event->watch;
+		stop.address = event->address;
+		break;
+	}
+	return stop;
+}
+
+static void say_why(struct vcpu *leader)
+{
+	const struct gdb_stop stop = why(leader);
+
+	leader->stop_event.reason = STOP_NONE;
+	/* A packet that came before it: whoever sent that did not wait for the answer. */
+	if (console.owes_stop && !console.has_packet) {
+		gdb_stub_report_stop(&console.stub, &stop);
+	} else {
+		console.stub.stop = stop;
+		console.stub.reg_cpu = stop.cpu;
+	}
+	console.owes_stop = false;
+}
+
+static void let_go(struct vcpu *leader)
+{
+	struct vm *vm = leader->vm;
+	bool is_watching = debug_break_is_any();
+
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		is_watching |= console.stub.actions[i] == GDB_STEP;
+		stop_hold(&vm->vcpus[i]->seat, console.stub.actions[i] == GDB_HOLD);
+		debug_step_set(vm->vcpus[i], console.stub.actions[i] == GDB_STEP);
+	}
+	exit_watch_set(EXIT_WATCH_DEBUG, is_watching);
+	debug_target_forget();
+}
+
+/* Each session begins with this one: of the one before, if its peer has just vanished, nothing stays. */
+static bool is_first_packet(const struct gdb_link *link)
+{
+	static const char first[] = "qSupported";
+
+	for (unsigned i = 0; i < sizeof(first) - 1; i++) {
+		if (link->in[i] != first[i])
+			return false;
+	}
+	return true;
+}
+
+/* Whether the guest goes on. */
+static bool answer(struct vcpu *leader)
+{
+	console.is_attached = true;
+	if (is_first_packet(&console.stub.link))
+		debug_break_clear(leader);
+	switch (gdb_stub_packet(&console.stub)) {
+	case GDB_STAY:
+		return false;
+	case GDB_RESUME:
+		console.owes_stop = true;
+		break;
+	case GDB_DETACH:
+		debug_break_clear(leader);
+		console.is_attached = false;
+		break;
+	case GDB_KILL:
+		log_info("cpu %u: the debugger resets the machine", leader->index);
+		log_set_synchronous();
+		reset_machine(leader);
+	}
+	let_go(leader);
+	return true;
+}
+
+/* Whether a packet has come. */
+static bool listen(struct vcpu *leader)
+{
+	while (!line_has_byte(&line_gdb))
+		stop_look_around(leader);
+	switch (gdb_link_byte(&console.stub.link, line_get(&line_gdb))) {
+	case GDB_LINK_PACKET:
+		return true;
+	case GDB_LINK_OVERLONG:
+		gdb_stub_refuse_overlong(&console.stub);
+		break;
+	case GDB_LINK_NOTHING:
+	case GDB_LINK_BROKEN:
+	case GDB_LINK_INTERRUPT: /* it stands still */
+	case GDB_LINK_REPEAT:
+		break;
+	}
+	return false;
+}
+
+void console_session(struct vcpu *leader)
+{
+	bool goes_on = false;
+
+	prepare();
+	debug_target_lead(leader);
+	say_why(leader);
+	while (!goes_on) {
+		if (console.has_packet || listen(leader)) {
+			console.has_packet = false;
+			goes_on = answer(leader);
+		}
+	}
+}

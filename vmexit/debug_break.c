@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmexit/debug_break.h"
+
+#include <stddef.h>
+
+#include "core/lock.h"
+#include "mm/guest_copy.h"
+#include "vmexit/debug_target.h"
+#include "vmexit/debug_watch.h"
+#include "vmexit/guest_memory.h"
+#include "vmexit/nested_fault.h"
+#include "vmexit/step.h"
+#include "vmexit/stop.h"
+
+#define BREAKS_MAX 64u
+
+/* Written by the leader of a stop, read by CPUs in the guest. */
+static struct debug_break {
+	uint64_t address; /* as the debugger gave it */
+	gpa_t gpa;
+	enum gdb_break kind;
+} breaks[BREAKS_MAX];
+static uint32_t break_count;
+
+static uint64_t frame_of(gpa_t gpa)
+{
+	return ALIGN_DOWN(gpa.v, PAGE_BYTES);
+}
+
+bool debug_break_is_page(gpa_t gpa)
+{
+	for (uint32_t i = 0; i < break_count; i++) {
+		if (frame_of(breaks[i].gpa) == frame_of(gpa))
+			return true;
+	}
+	return false;
+}
+
+bool debug_break_is_any(void)
+{
+	return break_count != 0;
+}
+
+static const struct debug_break *break_at(gpa_t gpa)
+{
+	for (uint32_t i = 0; i < break_count; i++) {
+		if (breaks[i].gpa.v == gpa.v)
+			return &breaks[i];
+	}
+	return NULL;
+}
+
+/* --- in the guest ---------------------------------------------------------------------------- */
+
+/* Where the instruction at RIP begins; it may reach into the frame from the one before. False: it is not mapped any more. */
+static bool find_insn(struct vcpu *vcpu, gpa_t *gpa)
+{
+	uint64_t address = rip_read(vcpu);
+	struct paging_role role;
+	struct gva_result result;
+
+	if (!mode_is_64bit(vcpu))
+		address = (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + address);
+	guest_paging_role(vcpu, &role);
+	if (!gva_walk(&role, &guest_copy_reader, (gva_t){ address }, ACCESS_PEEK, &result))
+		return false;
+	*gpa = result.gpa;
+	return true;
+}
+
+enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
+{
+	const struct debug_break *met = NULL;
+	gpa_t insn;
+
+	if (find_insn(vcpu, &insn))
+		met = break_at(insn);
+	if (met != NULL) {
+		const struct stop_event event = { .reason = met->kind == GDB_BREAK_SOFTWARE
+								    ? STOP_SOFTWARE
+								    : STOP_HARDWARE };
+
+		stop_want(vcpu, &event);
+		return VERDICT_RESUME;
+	}
+	step_begin(vcpu, STEP_CODE, gpa);
+	return VERDICT_RESUME;
+}
+
+/* --- the debugger ---------------------------------------------------------------------------- */
+
+/* Other rights of the frame are somebody else's. */
+static bool change_rights(struct vcpu *leader, gpa_t gpa, unsigned remove, unsigned add)
+{
+	struct tdp_mmu *tdp = &leader->vm->tdp;
+	const gpa_t frame = { frame_of(gpa) };
+	struct page_mapping mapping;
+	bool changed = false, ok;
+
+	lock_acquire(&leader->vm->lock);
+	ok = page_table_lookup(&tdp->table, frame.v, &mapping) &&
+	     tdp_mmu_protect(tdp, frame, PAGE_BYTES, (mapping.rights & ~remove) | add, &changed);
+	if (changed) {
+		tdp_flush_all(leader);
+		tdp_mmu_flushed(tdp);
+	}
+	lock_release(&leader->vm->lock);
+	return ok;
+}
+
+static struct debug_break *find(enum gdb_break kind, uint64_t address)
+{
+	for (uint32_t i = 0; i < break_count; i++) {
+		if (breaks[i].kind == kind && breaks[i].address == address)
+			return &breaks[i];
+	}
+	return NULL;
+}
+
+static const char *insert(struct vcpu *leader, unsigned cpu, enum gdb_break kind, uint64_t address)
+{
+	struct debug_break new = { .address = address, .kind = kind };
+
+	if (find(kind, address) != NULL)
+		return NULL;
+	if (break_count == BREAKS_MAX)
+		return "there are too many breakpoints";
+	if (!debug_translate(cpu, address, &new.gpa))
+		return "the address is not mapped";
+	if (!guest_copy_is_ram(new.gpa, 1))
+		return "the address is not in RAM";
+	if (!debug_break_is_page(new.gpa) && !change_rights(leader, new.gpa, RIGHT_EXEC, 0))
+		return "the page cannot be closed to instruction fetches";
+	breaks[break_count++] = new;
+	return NULL;
+}
+
+static void remove(struct vcpu *leader, struct debug_break *old)
+{
+	gpa_t gpa = old->gpa;
+
+	*old = breaks[--break_count];
+	/* The large page that it is part of again was split for it: there is nothing to run out of. */
+	if (!debug_break_is_page(gpa))
+		(void)!change_rights(leader, gpa, 0, RIGHT_EXEC);
+}
+
+const char *debug_break_insert(struct vcpu *leader, unsigned cpu, enum gdb_break kind,
+			       uint64_t address, uint64_t bytes)
+{
+	switch (kind) {
+	case GDB_BREAK_SOFTWARE:
+	case GDB_BREAK_HARDWARE:
+		return insert(leader, cpu, kind, address);
+	case GDB_WATCH_WRITE:
+		return debug_watch_insert(leader, cpu, address, bytes);
+	case GDB_WATCH_READ:
+	case GDB_WATCH_ACCESS:
+	case GDB_BREAK_KINDS:
+		break;
+	}
+	return "only writes can be watched";
+}
+
+const char *debug_break_remove(struct vcpu *leader, enum gdb_break kind, uint64_t address,
+			       uint64_t bytes)
+{
+	struct debug_break *old = find(kind, address);
+
+	if (kind == GDB_WATCH_WRITE)
+		debug_watch_remove(leader, address, bytes);
+	else if (old != NULL)
+		remove(leader, old);
+	return NULL;
+}
+
+void debug_break_clear(struct vcpu *leader)
+{
+	while (break_count > 0)
+		remove(leader, &breaks[0]);
+	debug_watch_clear(leader);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is done at each exit while somebody watches them (core/exit_watch.h). */
+#ifndef VMEXIT_WATCHED_H
+#define VMEXIT_WATCHED_H
+
+#include "core/vcpu.h"
+
+/* Before the exit is handled, and behind that, before its verdict is applied. */
+void watched_before(struct vcpu *vcpu);
+void watched_after(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a debugger is tried on: functions to stop in, variables to watch and to change, a timer that interrupts all the time,
+ * and other CPUs that write. It says where it is loaded and waits for `attached`; tests/boot/test_gdb.py has its symbols.
+ *
+ *   debuggee.efi [rounds N] [timer TICKS] [writers] [spin]
+ */
+#include "tests/guests/lib/probe.h"
+
+enum { APIC_SVR = 0xf0, APIC_EOI = 0xb0, APIC_LVT_TIMER = 0x320, APIC_INITIAL = 0x380 };
+enum { APIC_DIVIDE = 0x3e0, SVR_ENABLED = 0x1ff, TIMER_PERIODIC = 0x20000, DIVIDE_BY_1 = 0xb };
+enum { WRITES = 20 };
+
+/* The debugger's to change. */
+volatile uint64_t attached, released, knob = 1;
+/* Its to watch. */
+volatile uint64_t watched[4];
+volatile uint64_t sum;
+
+uint64_t debuggee_inner(uint64_t a, uint64_t b);
+uint64_t debuggee_middle(uint64_t a);
+uint64_t debuggee_outer(uint64_t a);
+uint64_t debuggee_work(uint64_t rounds);
+uint64_t debuggee_register(void);
+void debuggee_spin(void);
+void debuggee_write(void *argument);
+void debuggee_end(void);
+
+/* On a page of its own: a breakpoint slows down what else is executed on its page. */
+#define ALONE __attribute__((noinline, aligned(4096)))
+
+ALONE uint64_t debuggee_inner(uint64_t a, uint64_t b)
+{
+	__asm__ volatile("");
+	return a * 3 + b;
+}
+
+ALONE uint64_t debuggee_middle(uint64_t a)
+{
+	return debuggee_inner(a + 1, knob) + 1;
+}
+
+__attribute__((noinline)) uint64_t debuggee_outer(uint64_t a)
+{
+	return debuggee_middle(a * 2) ^ 1;
+}
+
+/* All kinds of instructions whose step is not like another's, in the midst of timer interrupts. */
+__attribute__((noinline)) uint64_t debuggee_work(uint64_t rounds)
+{
+	static uint8_t from[16] = "the quick brown", to[16];
+	uint64_t state = 1, total = 0;
+
+	for (uint64_t i = 0; i < rounds; i++) {
+		uint64_t flags, count = sizeof(from);
+		const uint8_t *source = from;
+		uint8_t *target = to;
+
+		__asm__ volatile("rep movsb"
+				 : "+S"(source), "+D"(target), "+c"(count)
+				 :
+				 : "memory");
+		__asm__ volatile("pushfq; popq %0" : "=r"(flags));
+		__asm__ volatile("cli; nop; sti; nop; mov %%ss, %%eax; mov %%eax, %%ss; nop"
+				 :
+				 :
+				 : "eax", "memory");
+		__asm__ volatile("push %0; popfq" : : "r"(flags) : "memory", "cc");
+		__asm__ volatile("xor %%eax, %%eax; cpuid" : : : "eax", "ebx", "ecx", "edx");
+		total += probe_random(&state) + to[i % sizeof(to)] + (flags & 0x100);
+	}
+	return total;
+}
+
+ALONE uint64_t debuggee_register(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov $0x1111, %0\n"
+			 ".globl debuggee_here\n"
+			 "debuggee_here: nop"
+			 : "=a"(value));
+	return value;
+}
+
+/* With interrupts off: nothing but a debugger ends it. */
+ALONE void debuggee_spin(void)
+{
+	while (!released)
+		__asm__ volatile("pause");
+}
+
+__attribute__((noinline)) void debuggee_write(void *argument)
+{
+	uint64_t index = (uint64_t)argument;
+
+	for (unsigned i = 0; i < WRITES; i++)
+		__atomic_fetch_add(&watched[index], 1, __ATOMIC_SEQ_CST);
+}
+
+ALONE void debuggee_end(void)
+{
+	__asm__ volatile("");
+}
+
+ALONE static void start_timer(uint32_t ticks)
+{
+	probe_apic_write(APIC_SVR, SVR_ENABLED);
+	probe_apic_write(APIC_DIVIDE, DIVIDE_BY_1);
+	probe_apic_write(APIC_LVT_TIMER, TIMER_PERIODIC | VECTOR_PROBE);
+	probe_apic_write(APIC_INITIAL, ticks);
+	__asm__ volatile("sti");
+}
+
+static void stop_timer(void)
+{
+	__asm__ volatile("cli");
+	probe_apic_write(APIC_LVT_TIMER, 0x10000);
+}
+
+static void write_from_all(void)
+{
+	for (uint32_t i = 1; i < probe_cpu_count && i < 4; i++)
+		probe_check(probe_start_and_wait(i, debuggee_write, (void *)(uint64_t)i), "writer",
+			    "%u", i);
+	debuggee_write(NULL);
+	for (uint32_t i = 1; i < probe_cpu_count && i < 4; i++)
+		probe_check(probe_join(i, 600000), "written", "%u", i);
+	for (uint32_t i = 0; i < probe_cpu_count && i < 4; i++)
+		probe_check(watched[i] == WRITES, "writes", "%u: %lu", i, watched[i]);
+}
+
+ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+	const char *options = probe_begin(image, table);
+	uint64_t rounds = probe_number(options, "rounds", 100), ticks, expected;
+	uint32_t regs[4];
+
+	probe_print("DEBUGGEE: main=0x%lx\n", (uint64_t)efi_main);
+	/* An exit each time, where the debugger's line is looked at. */
+	while (!attached)
+		probe_cpuid(0, 0, regs);
+	probe_print("DEBUGGEE: outer=%lu\n", debuggee_outer(5));
+	probe_print("DEBUGGEE: register=0x%lx\n", debuggee_register());
+	expected = debuggee_work(rounds);
+	start_timer((uint32_t)probe_number(options, "timer", 5000000));
+	sum = debuggee_work(rounds);
+	ticks = probe_this_cpu()->counts[VECTOR_PROBE];
+	stop_timer();
+	probe_check(sum == expected, "sum", "%lx %lx", sum, expected);
+	probe_print("DEBUGGEE: ticks=%lu\n", ticks);
+	if (probe_has_word(options, "writers"))
+		write_from_all();
+	if (probe_has_word(options, "spin"))
+		debuggee_spin();
+	debuggee_end();
+	return probe_end();
+}

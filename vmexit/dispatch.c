@@ -76,7 +76,7 @@ static __attribute__((noinline)) enum exit_verdict handle_watched(struct vcpu *v
 {
 	enum exit_verdict verdict;
 
-	watched_before(vcpu);
+	watched_before(vcpu, exit);
 	verdict = handle(vcpu, exit);
 	watched_after(vcpu);
 	return verdict;

@@ -3,10 +3,10 @@
 #ifndef VMEXIT_WATCHED_H
 #define VMEXIT_WATCHED_H
 
-#include "core/vcpu.h"
+#include "vmexit/exit.h"
 
 /* Before the exit is handled, and behind that, before its verdict is applied. */
-void watched_before(struct vcpu *vcpu);
+void watched_before(struct vcpu *vcpu, const struct exit_info *exit);
 void watched_after(struct vcpu *vcpu);
 
 #endif

@@ -14,6 +14,7 @@
 #define EXIT_WATCH_TRACE BIT32(1) /* exits are recorded (core/trace.h) */
 #define EXIT_WATCH_LINE	 BIT32(2) /* the debugger's line is looked at */
 #define EXIT_WATCH_DEBUG BIT32(3) /* there are breakpoints, or single steps of the debugger */
+#define EXIT_WATCH_LIVE	 BIT32(4) /* the monitor shows statistics that grow */
 
 /* Of all CPUs. A CPU in the guest sees a change at its next exit. */
 extern _Atomic(uint32_t) exit_watch;

@@ -12,8 +12,9 @@
 
 struct gdb_stop;
 
-#define MONITOR_BREAKS 32u
-#define MONITOR_WORDS  4u
+#define MONITOR_BREAKS	   32u
+#define MONITOR_WORDS	   4u
+#define MONITOR_RATED_CPUS 64u /* of more the exits are counted, but no rate is known */
 
 struct monitor_break {
 	bool is_set;
@@ -34,7 +35,8 @@ struct monitor {
 	bool live;	/* statistics are drawn again and again: monitor_tick() */
 
 	struct monitor_break breaks[MONITOR_BREAKS];
-	uint64_t shown_exits[VM_MAX_CPUS][VCPU_EXIT_KINDS]; /* by `stats`, the last time */
+	uint32_t shown_exits[MONITOR_RATED_CPUS]
+			    [VCPU_EXIT_KINDS]; /* by `stats`, the last time: low halves */
 	uint64_t shown_at;
 };
 
@@ -58,7 +60,7 @@ const char *monitor_word(void *context, const char *text, size_t word, unsigned 
 /* Say why the guest has stopped. */
 void monitor_report_stop(struct monitor *monitor, const struct gdb_stop *stop);
 
-/* While `live`: draw again if it is time. */
+/* While `live`: draw again if it is time. The guest may run. */
 void monitor_tick(struct monitor *monitor);
 
 /* Formatted, any number of lines, at most 240 characters. */

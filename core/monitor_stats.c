@@ -18,7 +18,7 @@ struct row {
 	uint64_t cycles, traced; /* of those in the trace */
 };
 
-/* All CPUs stand still: one at a time, and not on a small stack. */
+/* One CPU at a time has the monitor, and its stack is small. */
 static struct row rows[VCPU_EXIT_KINDS];
 static struct trace_walk walk;
 
@@ -55,7 +55,19 @@ static void add_traced(unsigned wanted)
 	}
 }
 
-/* Fill the rows of one CPU or (UINT32_MAX) all; and from now on "the last time" is now. */
+/* How many since the last time; and that is now. */
+static uint32_t since_last(struct monitor *monitor, unsigned cpu, unsigned kind, uint64_t exits)
+{
+	uint32_t *shown = &monitor->shown_exits[cpu % MONITOR_RATED_CPUS][kind];
+	uint32_t since = (uint32_t)exits - *shown;
+
+	if (cpu >= MONITOR_RATED_CPUS)
+		return 0;
+	*shown = (uint32_t)exits;
+	return since;
+}
+
+/* Fill the rows of one CPU or (UINT32_MAX) all. */
 static void gather(struct monitor *monitor, unsigned wanted)
 {
 	const struct monitor_target *target = monitor->target;
@@ -66,15 +78,14 @@ static void gather(struct monitor *monitor, unsigned wanted)
 			break;
 		for (unsigned cpu = 0; cpu < cpu_count(monitor); cpu++) {
 			uint64_t exits = target->exits(cpu, kind);
+			uint32_t since = since_last(monitor, cpu, kind, exits);
 
-			if (is_meant(cpu, wanted)) {
-				rows[kind].count += exits;
-				rows[kind].since += exits - monitor->shown_exits[cpu][kind];
-			}
-			monitor->shown_exits[cpu][kind] = exits;
+			if (!is_meant(cpu, wanted))
+				continue;
+			rows[kind].count += exits;
+			rows[kind].since += since;
 		}
 	}
-	add_traced(wanted);
 }
 
 /* Milliseconds since the last time, at least 1. */
@@ -108,6 +119,7 @@ static void say_table(struct monitor *monitor, unsigned wanted)
 	uint64_t ms = since_last_ms(monitor);
 
 	gather(monitor, wanted);
+	add_traced(wanted);
 	monitor_say(monitor, "%-20s %14s %12s %12s\n", "exit", "count", "per second", "cycles");
 	for (unsigned kind = 0; kind < VCPU_EXIT_KINDS; kind++) {
 		const char *name = monitor->target->exit_name(kind);

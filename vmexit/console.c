@@ -12,6 +12,7 @@
 #include "vmexit/debug_break.h"
 #include "vmexit/debug_step.h"
 #include "vmexit/debug_target.h"
+#include "vmexit/monitor_console.h"
 #include "vmexit/reset.h"
 #include "vmexit/stop.h"
 
@@ -22,9 +23,10 @@
 static struct {
 	_Atomic(uint32_t) lock;
 	bool is_ready;
-	bool is_attached; /* somebody has spoken to us, and not said good-bye */
-	bool has_packet;  /* a whole one has come while the guest ran */
-	bool owes_stop;	  /* the last packet let the guest go on: its answer is why it stopped */
+	bool is_attached;    /* somebody has spoken to us, and not said good-bye */
+	bool has_packet;     /* a whole one has come while the guest ran */
+	bool is_interrupted; /* by Ctrl-C */
+	bool owes_stop;	     /* the last packet let the guest go on: its answer is why it stopped */
 	struct gdb_stub stub;
 } console;
 
@@ -78,14 +80,14 @@ static bool collect(void)
 	uint8_t byte;
 
 	prepare();
-	while (!console.has_packet && next_byte(&byte)) {
+	while (!console.has_packet && !console.is_interrupted && next_byte(&byte)) {
 		switch (gdb_link_byte(&console.stub.link, byte)) {
 		case GDB_LINK_PACKET:
 			console.has_packet = true;
 			break;
 		case GDB_LINK_INTERRUPT:
 			if (console.is_attached)
-				return true;
+				console.is_interrupted = true;
 			break;
 		case GDB_LINK_OVERLONG:
 			gdb_stub_refuse_overlong(&console.stub);
@@ -96,17 +98,27 @@ static bool collect(void)
 			break;
 		}
 	}
-	return console.has_packet;
+	return console.has_packet || console.is_interrupted;
+}
+
+/* Whether the guest is to stop, for whomever. */
+static bool look_at_lines(void)
+{
+	bool gdb_wants = line_has_byte(&line_gdb) && collect();
+
+	return (monitor_console_wants() && monitor_console_attend()) || gdb_wants;
 }
 
 void console_attend(struct vcpu *vcpu)
 {
 	const struct stop_event event = { .reason = STOP_ASKED };
 
-	/* In a stop the line is its leader's. */
-	if (!line_has_byte(&line_gdb) || stop_is_on(&vcpu->vm->stop) || !lock_try(&console.lock))
+	if (!line_has_byte(&line_gdb) && !monitor_console_wants())
 		return;
-	if (!stop_is_on(&vcpu->vm->stop) && collect())
+	/* In a stop the lines are its leader's. */
+	if (stop_is_on(&vcpu->vm->stop) || !lock_try(&console.lock))
+		return;
+	if (!stop_is_on(&vcpu->vm->stop) && look_at_lines())
 		stop_want(vcpu, &event);
 	lock_release(&console.lock);
 }
@@ -140,17 +152,14 @@ static struct gdb_stop why(const struct vcpu *leader)
 	return stop;
 }
 
-static void say_why(struct vcpu *leader)
+static void say_why(const struct gdb_stop *stop)
 {
-	const struct gdb_stop stop = why(leader);
-
-	leader->stop_event.reason = STOP_NONE;
 	/* A packet that came before it: whoever sent that did not wait for the answer. */
 	if (console.owes_stop && !console.has_packet) {
-		gdb_stub_report_stop(&console.stub, &stop);
+		gdb_stub_report_stop(&console.stub, stop);
 	} else {
-		console.stub.stop = stop;
-		console.stub.reg_cpu = stop.cpu;
+		console.stub.stop = *stop;
+		console.stub.reg_cpu = stop->cpu;
 	}
 	console.owes_stop = false;
 }
@@ -184,6 +193,8 @@ static bool is_first_packet(const struct gdb_link *link)
 /* Whether the guest goes on. */
 static bool answer(struct vcpu *leader)
 {
+	if (!console.is_attached)
+		monitor_console_forget();
 	console.is_attached = true;
 	if (is_first_packet(&console.stub.link))
 		debug_break_clear(leader);
@@ -195,6 +206,7 @@ static bool answer(struct vcpu *leader)
 		break;
 	case GDB_DETACH:
 		debug_break_clear(leader);
+		monitor_console_forget();
 		console.is_attached = false;
 		break;
 	case GDB_KILL:
@@ -209,8 +221,10 @@ static bool answer(struct vcpu *leader)
 /* Whether a packet has come. */
 static bool listen(struct vcpu *leader)
 {
-	while (!line_has_byte(&line_gdb))
+	if (!line_has_byte(&line_gdb)) {
 		stop_look_around(leader);
+		return false;
+	}
 	switch (gdb_link_byte(&console.stub.link, line_get(&line_gdb))) {
 	case GDB_LINK_PACKET:
 		return true;
@@ -226,17 +240,55 @@ static bool listen(struct vcpu *leader)
 	return false;
 }
 
+static void act_as(enum gdb_action others, unsigned cpu, enum gdb_action action)
+{
+	for (unsigned i = 0; i < VM_MAX_CPUS; i++)
+		console.stub.actions[i] = (uint8_t)others;
+	console.stub.actions[cpu] = (uint8_t)action;
+}
+
+/* Whether the guest goes on. Where GDB runs it, a command goes by without its noticing. */
+static bool serve_monitor(struct vcpu *leader, bool is_for_command)
+{
+	enum monitor_wish wish = monitor_console_serve(console.is_attached);
+	unsigned cpu = monitor_console_cpu();
+
+	if (console.is_attached ? !is_for_command : wish == MONITOR_WISH_STAY)
+		return false;
+	if (!console.is_attached)
+		act_as(wish == MONITOR_WISH_STEP ? GDB_HOLD : GDB_CONTINUE, cpu,
+		       wish == MONITOR_WISH_STEP ? GDB_STEP : GDB_CONTINUE);
+	let_go(leader);
+	return true;
+}
+
+/* For a command of the monitor, and nothing else. */
+static bool is_for_command(const struct vcpu *leader)
+{
+	return leader->stop_event.reason == STOP_ASKED && !console.has_packet &&
+	       !console.is_interrupted && monitor_console_has_line();
+}
+
 void console_session(struct vcpu *leader)
 {
-	bool goes_on = false;
+	const struct gdb_stop stop = why(leader);
+	bool for_command = is_for_command(leader), goes_on = false;
 
 	prepare();
 	debug_target_lead(leader);
-	say_why(leader);
+	monitor_console_lead(leader);
+	leader->stop_event.reason = STOP_NONE;
+	console.is_interrupted = false;
+	if (!for_command || !console.is_attached)
+		say_why(&stop);
+	if (!console.is_attached)
+		monitor_console_stopped(&stop, for_command);
 	while (!goes_on) {
 		if (console.has_packet || listen(leader)) {
 			console.has_packet = false;
 			goes_on = answer(leader);
+		} else {
+			goes_on = serve_monitor(leader, for_command);
 		}
 	}
 }

@@ -10,6 +10,7 @@
 #include "mm/gva_walk.h"
 #include "vmexit/debug_break.h"
 #include "vmexit/guest_physical.h"
+#include "vmexit/monitor_console.h"
 #include "vmexit/stop.h"
 
 #define NO_CPU UINT32_MAX
@@ -199,8 +200,7 @@ static const char *change_break(unsigned cpu, enum gdb_break kind, uint64_t addr
 
 static void command(const char *line, void (*say)(void *context, const char *text), void *context)
 {
-	(void)line;
-	say(context, "there are no commands yet\n");
+	monitor_console_command(line, say, context);
 }
 
 const struct gdb_target debug_target = {

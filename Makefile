@@ -210,6 +210,8 @@ setup-build setup-image setup-test setup-emulators setup-guest:
 #:        GUEST=path         another guest: kernel, EFI program, disk or ISO image
 #:        CPUS=2 MEM=1024    size of the machine
 #:        VENDOR=svm|vtx     AMD-V in QEMU or VT-x in Bochs
+#:        LINE=port          the second serial line at this TCP port (docs/debugging.md)
+#:        CONFIG='key=value' words for its solovisor.conf; also of `make usb`
 #:   make test               all tests, reduced counts; the last line says how many passed and failed
 #:        T=pattern          only those whose name contains it
 #:   make test-full          every combination
@@ -231,6 +233,9 @@ GUEST ?=
 CPUS ?= 2
 MEM ?= 1024
 VENDOR ?= svm
+# Words for solovisor.conf, and a TCP port at which COM2 listens: docs/debugging.md.
+CONFIG ?=
+LINE ?=
 INITRAMFS := build/guest/initramfs.cpio
 # More for the same guest, only where it is used: their size is paid for in every boot.
 INITRAMFS_PARTS := build/guest/stress.cpio build/guest/kernel.cpio
@@ -249,11 +254,12 @@ initramfs: $(INITRAMFS) $(INITRAMFS_PARTS)
 
 run: all guests $(INITRAMFS) setup-image setup-emulators setup-guest
 	$(Q)mkdir -p build/run
-	$(Q)scripts/mkimage run build/run.img --vendor $(VENDOR) --guest '$(GUEST)'
-	$(Q)scripts/run build/run.img --vendor $(VENDOR) --cpus $(CPUS) --mem $(MEM) --guest '$(GUEST)'
+	$(Q)scripts/mkimage run build/run.img --vendor $(VENDOR) --guest '$(GUEST)' --config '$(CONFIG)'
+	$(Q)scripts/run build/run.img --vendor $(VENDOR) --cpus $(CPUS) --mem $(MEM) --guest '$(GUEST)' \
+		$(if $(LINE),--line $(LINE))
 
 usb: all $(INITRAMFS) setup-image setup-guest
-	$(Q)scripts/mkimage usb build/solovisor.img
+	$(Q)scripts/mkimage usb build/solovisor.img --config '$(CONFIG)'
 	@echo 'build/solovisor.img: copy it with "dd if=build/solovisor.img of=/dev/sdX bs=4M"'
 
 iso: all $(INITRAMFS) setup-image setup-guest

@@ -99,6 +99,22 @@ struct boot_sleep {
 
 #define BOOT_SLEEP_LOW_BYTES 0x2000ull
 
+/* What becomes of the UART of the key `serial`. */
+enum boot_serial_mode {
+	BOOT_SERIAL_LOG = 0,  /* the guest's; lines of the log go out in between, as they come */
+	BOOT_SERIAL_OWN = 1,  /* ours: the guest finds nothing there */
+	BOOT_SERIAL_PASS = 2, /* the guest's alone */
+	BOOT_SERIAL_SHARE = 3 /* both use it, and neither sees the other */
+};
+
+/* A serial line for the hypervisor: a 16550 UART. */
+struct boot_line {
+	uint64_t address; /* of its registers: an I/O port, 0: no line */
+	uint64_t io_apic; /* physical address of the I/O APIC at which its interrupts arrive */
+	uint32_t pin;	  /* of that one; BOOT_NO_PIN: not known */
+	uint32_t baud;
+};
+
 enum boot_log_level {
 	BOOT_LOG_ERROR = 0,
 	BOOT_LOG_WARN = 1,
@@ -138,17 +154,12 @@ struct boot_info {
 	uint64_t core_entry; /* virtual address of the entry point */
 	uint64_t transition_cr3;
 
-	uint32_t serial_port; /* I/O port, 0 for none */
-	uint32_t serial_baud;
+	struct boot_line serial;
+	struct boot_line gdb;
+	uint32_t serial_mode; /* enum boot_serial_mode */
 	uint32_t log_level;   /* enum boot_log_level */
 	uint32_t cpuid_named; /* 1: leaf 0x40000000 shows SolovisorHV */
-
-	uint32_t gdb_port; /* I/O port of GDB's serial line, 0 for none */
-	uint32_t gdb_baud;
-	uint32_t gdb_waits; /* 1: stop before the guest's first instruction */
-	uint32_t
-		gdb_pin; /* of the I/O APIC below, at which that UART's interrupts arrive; BOOT_NO_PIN: not known */
-	uint64_t io_apic; /* physical address of its registers */
+	uint32_t gdb_waits;   /* 1: stop before the guest's first instruction */
 
 	uint32_t range_count;
 	uint32_t uses_vmmcall; /* set by CORE_PREPARE: VMMCALL is the hypercall, else VMCALL */

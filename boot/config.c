@@ -182,6 +182,34 @@ static bool config_set_serial(struct config *config, struct config_span value, c
 	return config_line(value, &config->serial_port, &config->serial_baud, want);
 }
 
+/* Which of `words` the value is. */
+static bool config_word(struct config_span value, const char *const *words, uint32_t count,
+			uint32_t *which)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		if (config_span_is(value, words[i])) {
+			*which = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool config_set_serial_mode(struct config *config, struct config_span value,
+				   const char **want)
+{
+	static const char *const modes[] = {
+		[BOOT_SERIAL_LOG] = "log",
+		[BOOT_SERIAL_OWN] = "own",
+		[BOOT_SERIAL_PASS] = "pass",
+	};
+
+	*want = "log, own or pass";
+	return config_word(value, modes, sizeof(modes) / sizeof(modes[0]), &config->serial_mode);
+}
+
 static bool config_set_gdb(struct config *config, struct config_span value, const char **want)
 {
 	return config_line(value, &config->gdb_port, &config->gdb_baud, want);
@@ -204,16 +232,9 @@ static bool config_set_log(struct config *config, struct config_span value, cons
 		[BOOT_LOG_INFO] = "info",
 		[BOOT_LOG_DEBUG] = "debug",
 	};
-	uint32_t level;
 
 	*want = "error, warn, info or debug";
-	for (level = 0; level < sizeof(levels) / sizeof(levels[0]); level++) {
-		if (config_span_is(value, levels[level])) {
-			config->log_level = level;
-			return true;
-		}
-	}
-	return false;
+	return config_word(value, levels, sizeof(levels) / sizeof(levels[0]), &config->log_level);
 }
 
 static bool config_set_cpuid(struct config *config, struct config_span value, const char **want)
@@ -226,11 +247,11 @@ static bool config_set_cpuid(struct config *config, struct config_span value, co
 }
 
 static const struct config_key config_keys[] = {
-	{ "guest", config_set_guest },	     { "kernel", config_set_kernel },
-	{ "initrd", config_set_initrd },     { "cmdline", config_set_cmdline },
-	{ "serial", config_set_serial },     { "log", config_set_log },
-	{ "cpuid", config_set_cpuid },	     { "gdb", config_set_gdb },
-	{ "gdb-wait", config_set_gdb_wait },
+	{ "guest", config_set_guest },	 { "kernel", config_set_kernel },
+	{ "initrd", config_set_initrd }, { "cmdline", config_set_cmdline },
+	{ "serial", config_set_serial }, { "serial-mode", config_set_serial_mode },
+	{ "log", config_set_log },	 { "cpuid", config_set_cpuid },
+	{ "gdb", config_set_gdb },	 { "gdb-wait", config_set_gdb_wait },
 };
 
 #define CONFIG_KEY_COUNT (sizeof(config_keys) / sizeof(config_keys[0]))
@@ -498,6 +519,8 @@ bool config_check(const struct config *config, struct config_error *error)
 		reason = "'gdb' and 'serial' name the same port";
 	else if (config->gdb_waits && config->gdb_port == 0)
 		reason = "'gdb-wait' without a port for 'gdb'";
+	else if (config->serial_mode == BOOT_SERIAL_OWN && config->serial_port == 0)
+		reason = "'serial-mode = own' without a port for 'serial'";
 	if (reason == NULL)
 		return true;
 	error->line = 0;

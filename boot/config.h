@@ -31,7 +31,8 @@ struct config {
 	char cmdline[CONFIG_CMDLINE_BYTES];
 	uint32_t serial_port; /* 0: none */
 	uint32_t serial_baud;
-	uint32_t gdb_port; /* 0: none */
+	uint32_t serial_mode; /* enum boot_serial_mode */
+	uint32_t gdb_port;    /* 0: none */
 	uint32_t gdb_baud;
 	bool gdb_waits;	    /* stop before the guest's first instruction */
 	uint32_t log_level; /* enum boot_log_level */

@@ -77,20 +77,18 @@ static bool place_isa_irq(uint32_t port, uint8_t *irq)
 	return port == 0x3f8 || port == 0x3e8 || port == 0x2f8 || port == 0x2e8;
 }
 
-static void place_fill_gdb(struct boot_info *info, const struct config *config)
+static void place_fill_line(struct boot_line *line, uint32_t port, uint32_t baud)
 {
 	struct acpi_pin pin;
 	uint8_t irq;
 
-	info->gdb_port = config->gdb_port;
-	info->gdb_baud = config->gdb_baud;
-	info->gdb_waits = config->gdb_waits;
-	info->gdb_pin = BOOT_NO_PIN;
-	if (!place_isa_irq(config->gdb_port, &irq) ||
-	    !acpi_find_isa_pin(place_find_rsdp(), irq, &pin))
+	line->address = port;
+	line->baud = baud;
+	line->pin = BOOT_NO_PIN;
+	if (!place_isa_irq(port, &irq) || !acpi_find_isa_pin(place_find_rsdp(), irq, &pin))
 		return;
-	info->gdb_pin = pin.pin;
-	info->io_apic = pin.io_apic;
+	line->pin = pin.pin;
+	line->io_apic = pin.io_apic;
 }
 
 static void place_fill(struct boot_info *info, const struct config *config, uint32_t cpu_count)
@@ -100,11 +98,12 @@ static void place_fill(struct boot_info *info, const struct config *config, uint
 	info->magic = BOOT_INFO_MAGIC;
 	info->info_bytes = sizeof(*info);
 	info->cpu_count = cpu_count;
-	info->serial_port = config->serial_port;
-	info->serial_baud = config->serial_baud;
+	place_fill_line(&info->serial, config->serial_port, config->serial_baud);
+	place_fill_line(&info->gdb, config->gdb_port, config->gdb_baud);
+	info->serial_mode = config->serial_mode;
+	info->gdb_waits = config->gdb_waits;
 	info->log_level = config->log_level;
 	info->cpuid_named = config->cpuid_is_named;
-	place_fill_gdb(info, config);
 	reset = acpi_find_reset(place_find_rsdp());
 	info->reset_register = reset.port;
 	info->reset_value = reset.value;

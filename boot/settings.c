@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/settings.h"
 
+#include "boot/boot_info.h"
 #include "boot/config.h"
 #include "boot/file.h"
 #include "boot/firmware.h"
@@ -112,7 +113,8 @@ EFI_STATUS settings_read(struct config *config)
 	if (!EFI_ERROR(problem.status) && !config_check(config, &error))
 		settings_set_problem(&problem, EFI_INVALID_PARAMETER, "configuration: ", 0,
 				     error.reason);
-	report_use_serial(config->serial_port, config->serial_baud);
+	if (config->serial_mode != BOOT_SERIAL_PASS)
+		report_use_serial(config->serial_port, config->serial_baud);
 	if (EFI_ERROR(problem.status))
 		report_line("%s", problem.line);
 	return problem.status;

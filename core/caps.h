@@ -22,6 +22,7 @@ struct hv_caps {
 	bool flush_by_asid;
 	bool vmcb_clean;
 	bool eraps; /* SVM: the return predictor is cleared with CR3, and asked to be where we write that */
+	bool input_timer; /* VMX: the preemption timer, which can make the guest exit now and then */
 	bool virtual_nmi; /* VMX virtual NMIs or SVM vNMI */
 	bool exec_only_pages;
 	bool huge_pages; /* 1 GiB pages in EPT or NPT */

@@ -7,11 +7,16 @@
 #include <stdint.h>
 
 #include "arch/x86/uart.h"
+#include "boot/boot_info.h"
 
+/* Written by the boot CPU before any other runs, then constant. */
 struct line {
 	struct uart uart;
 	uint32_t baud; /* 0: as fast as can be */
+	uint32_t pin;  /* of the I/O APIC at which its interrupts arrive, or BOOT_NO_PIN */
+	uint64_t io_apic;
 	bool is_open;
+	bool is_hidden; /* the guest finds nothing at its registers */
 };
 
 /* The line of the key `serial` (log, monitor), and that of the key `gdb`. */
@@ -19,6 +24,9 @@ extern struct line line_serial, line_gdb;
 
 /* False, and the line stays shut: nothing answers there. Else the UART is set to 8N1 and its baud rate. */
 bool line_open(struct line *line, const struct uart *uart, uint32_t baud);
+bool line_open_boot(struct line *line, const struct boot_line *from);
+/* The UART is ours from now on. */
+void line_hide(struct line *line);
 /* Pure. Two words for the same UART. */
 bool line_is_same(const struct line *line, const struct line *other);
 
@@ -30,6 +38,9 @@ uint8_t line_get(const struct line *line);
 /* Whether it takes another byte now; then line_put() does not wait. */
 bool line_can_put(const struct line *line);
 void line_put(const struct line *line, uint8_t byte);
+
+/* Let the UART's interrupt out when a byte has come, and while one is there; or no longer. Only for a line that is hidden. */
+void line_listen(const struct line *line, bool on);
 
 /* After S3 the UART is as after a reset. */
 void line_wake(const struct line *line);

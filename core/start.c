@@ -196,14 +196,17 @@ __attribute__((noinline, no_stack_protector)) static void set_stack_guard(void)
 
 static void open_lines(const struct boot_info *info)
 {
-	const struct uart serial = { .port = (uint16_t)info->serial_port };
-	const struct uart gdb = { .port = (uint16_t)info->gdb_port };
-
-	(void)line_open(&line_serial, &serial, info->serial_baud);
+	if (info->serial_mode != BOOT_SERIAL_PASS)
+		(void)line_open_boot(&line_serial, &info->serial);
+	if (info->serial_mode == BOOT_SERIAL_OWN)
+		line_hide(&line_serial);
 	log_init(&line_serial, (enum boot_log_level)info->log_level);
-	if (info->gdb_port != 0 && !line_open(&line_gdb, &gdb, info->gdb_baud))
-		log_error("gdb: no UART answers at port 0x%x", info->gdb_port);
 	gdb_waits = info->gdb_waits != 0;
+	if (info->gdb.address == 0)
+		return;
+	if (!line_open_boot(&line_gdb, &info->gdb))
+		log_error("gdb: no UART answers at port 0x%x", (unsigned)info->gdb.address);
+	line_hide(&line_gdb);
 }
 
 static enum core_status prepare(struct boot_info *info)

@@ -3,6 +3,7 @@
 #include "vmexit/exit.h"
 
 #include "core/exit_watch.h"
+#include "vmexit/attention.h"
 #include "vmexit/cpuid.h"
 #include "vmexit/cr.h"
 #include "vmexit/hypercall.h"
@@ -61,6 +62,8 @@ static inline enum exit_verdict handle(struct vcpu *vcpu, const struct exit_info
 		return VERDICT_RESUME; /* what is pending is looked at before each entry */
 	case EXIT_IO:
 		return io_exit(vcpu, exit);
+	case EXIT_ATTENTION:
+		return attention_exit(vcpu);
 	case EXIT_MACHINE_CHECK:
 	case EXIT_ENTRY_FAILED:
 	case EXIT_OTHER:
@@ -118,6 +121,7 @@ const char *exit_kind_name(enum exit_kind kind)
 		[EXIT_MACHINE_CHECK] = "machine check",
 		[EXIT_ENTRY_FAILED] = "entry failed",
 		[EXIT_IO] = "I/O port",
+		[EXIT_ATTENTION] = "attention",
 		[EXIT_OTHER] = "unexpected",
 	};
 

@@ -32,6 +32,7 @@ enum exit_kind {
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the CPU refused the guest state */
 	EXIT_IO,	   /* an access to a port that is trapped */
+	EXIT_ATTENTION,	   /* it is time to look at the lines (vmexit/attention.h) */
 	EXIT_OTHER,
 	EXIT_KIND_COUNT,
 };

@@ -8,23 +8,66 @@
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/suspend.h"
+#include "vmexit/uart_port.h"
 
 bool io_traps_port(const struct vm *vm, uint16_t port)
 {
-	return sleep_has_port(&vm->sleep_machine, port);
+	return sleep_has_port(&vm->sleep_machine, port) || uart_port_is_trapped(port);
+}
+
+bool io_traps_any(const struct vm *vm)
+{
+	return vm->sleep_machine.register_count != 0 || uart_port_is_any();
+}
+
+static bool has_uart(uint16_t port, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++) {
+		if (uart_port_is_trapped((uint16_t)(port + i)))
+			return true;
+	}
+	return false;
+}
+
+/* A UART has eight bits a register: a wider access is one to each, as on the bus it was made for. */
+static uint32_t read_bytes(uint16_t port, unsigned bytes)
+{
+	uint32_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++) {
+		uint16_t at = (uint16_t)(port + i);
+
+		value |= (uint32_t)(uart_port_is_trapped(at) ? uart_port_read(at) : inb(at))
+			 << 8 * i;
+	}
+	return value;
+}
+
+static void write_bytes(uint16_t port, uint32_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++) {
+		uint16_t at = (uint16_t)(port + i);
+
+		if (uart_port_is_trapped(at))
+			uart_port_write(at, (uint8_t)(value >> 8 * i));
+		else
+			outb(at, (uint8_t)(value >> 8 * i));
+	}
 }
 
 static uint32_t port_read(void *context, uint16_t port, unsigned bytes)
 {
 	(void)context;
-	return port_in(port, bytes);
+	return has_uart(port, bytes) ? read_bytes(port, bytes) : port_in(port, bytes);
 }
 
 static void port_write(void *context, uint16_t port, uint32_t value, unsigned bytes)
 {
 	struct vcpu *vcpu = context;
 
-	if (sleep_is_request(&vcpu->vm->sleep_machine, port, bytes, value))
+	if (has_uart(port, bytes))
+		write_bytes(port, value, bytes);
+	else if (sleep_is_request(&vcpu->vm->sleep_machine, port, bytes, value))
 		suspend(vcpu, port, bytes, value);
 	else
 		port_out(port, bytes, value);

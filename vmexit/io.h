@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Accesses to the few I/O ports that are trapped: those by which the machine goes to sleep. */
+/* Accesses to the few I/O ports that are trapped: those by which the machine goes to sleep, and the UARTs that are ours. */
 #ifndef VMEXIT_IO_H
 #define VMEXIT_IO_H
 
@@ -7,6 +7,7 @@
 
 /* For the bitmaps. An access of several bytes exits if any of them is trapped. */
 bool io_traps_port(const struct vm *vm, uint16_t port);
+bool io_traps_any(const struct vm *vm);
 
 /* Pure. Which of the four breakpoints that DR7 enables an access to a port meets, with CR4.DE set: as bits of DR6. */
 uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t port, unsigned bytes);

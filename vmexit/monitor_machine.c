@@ -13,8 +13,8 @@
 #include "vmexit/monitor_walk.h"
 #include "vmexit/msr.h"
 #include "vmexit/power_off.h"
-#include "vmexit/stop.h"
 #include "vmexit/reset.h"
+#include "vmexit/stop.h"
 
 static struct vcpu *leader;
 

@@ -11,6 +11,7 @@
 #include "vmexit/apic_access.h"
 #include "vmexit/debug_break.h"
 #include "vmexit/emulate_call.h"
+#include "vmexit/io_apic.h"
 #include "vmexit/step.h"
 
 #define RESEND_POLLS 65536u
@@ -161,5 +162,7 @@ enum exit_verdict nested_fault_exit(struct vcpu *vcpu, const struct exit_info *e
 	}
 	if (emulate_call_is_page(gpa))
 		return emulate_call_exit(vcpu, exit);
+	if (io_apic_is_page(gpa))
+		return io_apic_exit(vcpu, exit);
 	return touch(vcpu, exit);
 }

@@ -4,6 +4,7 @@
 #include "core/kick.h"
 #include "core/panic.h"
 #include "core/vendor.h"
+#include "vmexit/attention.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/nested_fault.h"
 #include "vmexit/step.h"
@@ -35,6 +36,9 @@ static void act(struct vcpu *vcpu)
 
 	cpu->nmi_handled = count;
 	guest_nmi = kick_take(&vcpu->kick, arrivals, &reasons);
+	/* The line's look at it comes with any: several NMIs may have become one. */
+	if (arrivals != 0 && attention_take_nmi(vcpu))
+		guest_nmi = (reasons & KICK_GUEST_NMI) != 0;
 	if ((reasons & KICK_STOP) != 0)
 		hv_stop_cpu();
 	if ((reasons & KICK_SLEEP) != 0)

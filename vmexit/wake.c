@@ -11,6 +11,7 @@
 #include "core/vendor.h"
 #include "core/wake.h"
 #include "vmexit/apic_base.h"
+#include "vmexit/attention.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/memtype_change.h"
 #include "vmexit/stop.h"
@@ -158,6 +159,7 @@ static void __attribute__((noreturn)) wake_machine(struct vcpu *vcpu)
 	go_to_vector(vcpu, wake);
 	vcpu_set_activity(vcpu, ACTIVITY_RUNNING);
 	wake_others(vcpu);
+	attention_wake();
 	sleep_end(&vm->sleep);
 	log_info("awake after S3: %u CPUs, the guest goes on at 0x%llx", vm->vcpu_count,
 		 (unsigned long long)wake.address);

@@ -6,6 +6,7 @@
 #include "arch/x86/msr.h"
 #include "core/caps.h"
 #include "mm/layout.h"
+#include "vmexit/attention.h"
 #include "vmexit/io.h"
 #include "vmexit/msr.h"
 
@@ -62,6 +63,7 @@ static bool build_stub(struct vm *vm, struct pool *pool)
 bool svm_vm_init(struct vm *vm, struct pool *pool)
 {
 	vm->msr_bitmap = pool_alloc_contiguous(pool, MSRPM_PAGES);
+	attention_prepare(vm);
 	if (vm->msr_bitmap == NULL || !trap_ports(vm, pool))
 		return false;
 	trap_msrs(vm->msr_bitmap, 0, 0);
@@ -98,7 +100,7 @@ void svm_set_intercepts(struct vcpu *vcpu)
 	vmcb->intercept_exceptions = svm->step ? UINT32_MAX & ~BIT32(VECTOR_NMI) : BIT32(VECTOR_SX);
 	vmcb->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID | INTERCEPT_INVD |
 			     INTERCEPT_INVLPGA | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
-	if (vcpu->vm->sleep_machine.register_count != 0)
+	if (io_traps_any(vcpu->vm))
 		vmcb->intercept[0] |= INTERCEPT_IOIO;
 	if (svm->nmi_blocked && !svm->step)
 		vmcb->intercept[0] |= INTERCEPT_IRET;

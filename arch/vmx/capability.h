@@ -12,6 +12,7 @@
 #define PIN_EXTERNAL_INTERRUPT_EXITING BIT32(0)
 #define PIN_NMI_EXITING		       BIT32(3)
 #define PIN_VIRTUAL_NMIS	       BIT32(5)
+#define PIN_PREEMPTION_TIMER	       BIT32(6)
 
 /* Primary processor-based VM-execution controls. */
 #define PRIMARY_HLT_EXITING	       BIT32(7)
@@ -47,6 +48,7 @@
 #define EXIT_SAVE_DEBUG_CONTROLS       BIT32(2)
 #define EXIT_HOST_64BIT		       BIT32(9)
 #define EXIT_ACK_INTERRUPT	       BIT32(15)
+#define EXIT_SAVE_PREEMPTION_TIMER     BIT32(22)
 #define EXIT_SAVE_PAT		       BIT32(18)
 #define EXIT_LOAD_PAT		       BIT32(19)
 #define EXIT_SAVE_EFER		       BIT32(20)
@@ -71,6 +73,7 @@
 #define VMX_BASIC_TRUE_CONTROLS	       BIT64(55)
 
 /* IA32_VMX_MISC. */
+#define VMX_MISC_TIMER_SHIFT	       BITS64(4, 0)
 #define VMX_MISC_ACTIVITY_HLT	       BIT64(6)
 #define VMX_MISC_ACTIVITY_WAIT_SIPI    BIT64(8)
 

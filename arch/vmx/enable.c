@@ -8,6 +8,7 @@
 #include "arch/x86/msr.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "vmexit/attention.h"
 
 #define CPUID_1_ECX_VMX	   BIT32(5)
 #define CPUID_7_EBX_TRACE  BIT32(25)
@@ -16,10 +17,32 @@
 /* (b) written by the boot CPU in vmx_probe(), then constant */
 static struct vmx_controls chosen;
 static uint32_t revision;
+static unsigned timer_shift; /* of the TSC */
 
 const struct vmx_controls *vmx_chosen_controls(void)
 {
 	return &chosen;
+}
+
+/* SDM: "VM-Exit Controls": with its value saved, the timer runs on from exit to exit. */
+static bool has_timer(const struct vmx_capability *capability)
+{
+	return (capability->control[VMX_WORD_PIN] >> 32 & PIN_PREEMPTION_TIMER) != 0 &&
+	       (capability->control[VMX_WORD_EXIT] >> 32 & EXIT_SAVE_PREEMPTION_TIMER) != 0;
+}
+
+void vmx_use_timer(void)
+{
+	chosen.word[VMX_WORD_PIN] |= PIN_PREEMPTION_TIMER;
+	chosen.word[VMX_WORD_EXIT] |= EXIT_SAVE_PREEMPTION_TIMER;
+}
+
+/* SDM: "VMX-Preemption Timer". */
+uint32_t vmx_timer_period(void)
+{
+	uint64_t ticks = (uint64_t)ATTENTION_MS * host_values.tsc_khz >> timer_shift;
+
+	return ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
 }
 
 uint32_t vmx_revision(void)
@@ -132,6 +155,8 @@ enum core_status vmx_probe(struct hv_caps *caps, struct failure *failure)
 		return CORE_FAILED;
 	}
 	revision = (uint32_t)(capability.basic & VMX_BASIC_REVISION);
+	timer_shift = (unsigned)(capability.misc & VMX_MISC_TIMER_SHIFT);
+	caps->input_timer = has_timer(&capability);
 	caps->vmx = true;
 	caps->hides_vmx = true;
 	caps->maps_types = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/vmx/exit.h"
 
+#include "arch/vmx/enable.h"
 #include "arch/vmx/event_info.h"
 #include "arch/vmx/events.h"
 #include "arch/vmx/exit_decode.h"
@@ -69,6 +70,9 @@ __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct ex
 			exit->raw_info[1] = vmcs_read(VMCS_EXIT_LINEAR_ADDRESS);
 		vmx_decode_ept_violation(qualification, vmcs_read64(VMCS_EXIT_GPA),
 					 cpl_read(vcpu) == 3, exit);
+		break;
+	case REASON_PREEMPTION_TIMER:
+		vmcs_write32(VMCS_GUEST_PREEMPTION_TIMER, vmx_timer_period());
 		break;
 	case REASON_EPT_MISCONFIGURATION:
 		exit->raw_info[1] = vmcs_read64(VMCS_EXIT_GPA);

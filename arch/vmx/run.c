@@ -12,6 +12,7 @@
 #include "core/format.h"
 #include "core/panic.h"
 #include "vmexit/apic_base.h"
+#include "vmexit/attention.h"
 #include "vmexit/nmi.h"
 
 /* Written by the NMI handler between any two instructions. */
@@ -95,9 +96,10 @@ __attribute__((noinline)) static bool run_trial(struct vcpu *vcpu, struct failur
 			continue;
 		if (exit.kind == EXIT_CPUID)
 			return true;
-		if (exit.kind != EXIT_NMI)
+		if (exit.kind == EXIT_NMI)
+			vcpu->events.nmi_pending = true;
+		else if (exit.kind != EXIT_ATTENTION)
 			break;
-		vcpu->events.nmi_pending = true;
 	}
 	vmx_dump(vcpu);
 	format_string(failure->text, sizeof(failure->text),
@@ -114,6 +116,7 @@ bool vmx_run(struct vcpu *vcpu, struct failure *failure)
 	if (vcpu->trial)
 		return run_trial(vcpu, failure);
 	apic_base_begin(vcpu);
+	attention_begin(vcpu);
 	for (;;) {
 		/*
 		 * Read before the look at the reasons: an NMI after this makes the entry fail, and

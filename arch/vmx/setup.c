@@ -16,9 +16,13 @@
 #include "core/exception.h"
 #include "core/panic.h"
 #include "mm/layout.h"
+#include "vmexit/attention.h"
 
 bool vmx_vm_init(struct vm *vm, struct pool *pool)
 {
+	attention_prepare(vm);
+	if (attention_by_timer())
+		vmx_use_timer();
 	return vmx_bitmaps_init(vm, pool);
 }
 
@@ -80,6 +84,8 @@ static void init_controls(struct vcpu *vcpu)
 		vmcs_write64(VMCS_XSS_EXITING_BITMAP, 0);
 	if (has(vmx, VMX_WORD_SECONDARY, SECONDARY_PCONFIG))
 		vmcs_write64(VMCS_PCONFIG_EXITING_BITMAP, 0);
+	if (has(vmx, VMX_WORD_PIN, PIN_PREEMPTION_TIMER))
+		vmcs_write32(VMCS_GUEST_PREEMPTION_TIMER, vmx_timer_period());
 	vmcs_write(VMCS_CR0_MASK, vmx->cr0_mask);
 	vmcs_write(VMCS_CR4_MASK, vmx->cr4_mask);
 }

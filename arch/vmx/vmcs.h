@@ -93,6 +93,7 @@
 	X(GUEST_INTERRUPTIBILITY, 0x4824)    \
 	X(GUEST_ACTIVITY, 0x4826)            \
 	X(GUEST_SYSENTER_CS, 0x482a)         \
+	X(GUEST_PREEMPTION_TIMER, 0x482e)    \
 	X(HOST_SYSENTER_CS, 0x4c00)          \
 	X(CR0_MASK, 0x6000)                  \
 	X(CR4_MASK, 0x6002)                  \

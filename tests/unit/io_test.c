@@ -1,4 +1,4 @@
-// sources: vmexit/io.c core/sleep.c
+// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/sleep.c arch/x86/uart.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/io.h"
 
@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+#include "core/line.h"
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/suspend.h"
+#include "vmexit/uart_port.h"
 
 /* What the exit itself calls: nothing here does. */
 uint64_t cr4_read_bits(struct vcpu *vcpu, uint64_t mask)
@@ -85,10 +87,37 @@ static void io_breakpoints(void **state)
 	assert_int_equal(io_breakpoints_met(ENABLE(1) << 1 | KIND(1, 2) | io, at, 0x604, 2), 3);
 }
 
+/* The UARTs that are ours, and no other port beside them. */
+static void hidden_uarts(void **state)
+{
+	static struct vm vm;
+
+	(void)state;
+	assert_false(io_traps_any(&vm));
+	line_gdb.uart.port = 0x2f8;
+	assert_false(io_traps_port(&vm, 0x2f8));
+	line_gdb.is_hidden = true;
+	assert_true(io_traps_any(&vm));
+	for (uint32_t port = 0; port < 0x10000; port++)
+		assert_int_equal(io_traps_port(&vm, (uint16_t)port), port >= 0x2f8 && port < 0x300);
+	for (uint16_t reg = 0; reg < UART_REGISTERS; reg++)
+		assert_int_equal(uart_port_read((uint16_t)(0x2f8 + reg)),
+				 reg == UART_LSR ? 0x60 : 0xff);
+	line_serial.uart.port = 0x3f8;
+	line_serial.is_hidden = true;
+	assert_true(io_traps_port(&vm, 0x3ff));
+	assert_int_equal(uart_port_read(0x3f8 + UART_LSR), 0x60);
+	assert_int_equal(uart_port_read(0x3f8 + UART_LCR), 0xff);
+	/* In memory: no port is meant. */
+	line_serial.uart.registers = (volatile uint8_t *)&vm;
+	assert_false(io_traps_port(&vm, 0x3f8));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(io_breakpoints),
+		cmocka_unit_test(hidden_uarts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "arch/vmx/enable.h"
 #include "arch/vmx/event_info.h"
 #include "arch/vmx/exit.h"
 #include "arch/vmx/pebs.h"
@@ -44,6 +45,11 @@ void hv_panic(const char *format, ...)
 {
 	fail_msg("panic: %s", format);
 	__builtin_unreachable();
+}
+
+uint32_t vmx_timer_period(void)
+{
+	return 1;
 }
 
 void exception_return_from_nmi(void)

@@ -109,10 +109,12 @@ enum boot_serial_mode {
 
 /* A serial line for the hypervisor: a 16550 UART. */
 struct boot_line {
-	uint64_t address; /* of its registers: an I/O port, 0: no line */
+	uint64_t address; /* of its registers: an I/O port, or physical; 0: no line */
 	uint64_t io_apic; /* physical address of the I/O APIC at which its interrupts arrive */
 	uint32_t pin;	  /* of that one; BOOT_NO_PIN: not known */
 	uint32_t baud;
+	uint32_t stride; /* bytes from one register to the next in memory; 0: I/O ports */
+	uint32_t width;	 /* bytes of an access in memory: 1 or 4 */
 };
 
 enum boot_log_level {
@@ -159,6 +161,7 @@ struct boot_info {
 	uint32_t serial_mode; /* enum boot_serial_mode */
 	uint32_t log_level;   /* enum boot_log_level */
 	uint32_t cpuid_named; /* 1: leaf 0x40000000 shows SolovisorHV */
+	uint32_t debugcon;    /* 1: the log goes to port 0xe9, too */
 	uint32_t gdb_waits;   /* 1: stop before the guest's first instruction */
 
 	uint32_t range_count;

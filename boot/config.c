@@ -153,33 +153,97 @@ static bool config_port(struct config_span name, uint32_t *port)
 	return config_number(name, 16, port) && *port != 0 && *port <= CONFIG_PORT_LAST;
 }
 
-/* A port, and perhaps ",BAUD"; the rate that was there stays without. */
-static bool config_line(struct config_span value, uint32_t *line_port, uint32_t *line_baud,
-			const char **want)
+/* The word before a comma, and perhaps ",BAUD"; the rate that was there stays without. */
+static bool config_split_baud(struct config_span value, struct config_span *name, uint32_t *baud)
 {
-	struct config_span name = value, rate;
-	uint32_t port, baud = *line_baud;
+	struct config_span rate;
+	uint32_t number;
 
-	*want = "com1, com2, 0xPORT or none, and ,BAUD that divides 115200";
-	for (name.bytes = 0; name.bytes < value.bytes; name.bytes++)
-		if (value.text[name.bytes] == ',')
+	*name = value;
+	for (name->bytes = 0; name->bytes < value.bytes; name->bytes++)
+		if (value.text[name->bytes] == ',')
 			break;
-	if (!config_port(name, &port))
+	if (name->bytes == value.bytes)
+		return true;
+	rate.text = value.text + name->bytes + 1;
+	rate.bytes = value.bytes - name->bytes - 1;
+	if (!config_number(rate, 10, &number) || number < 50 || CONFIG_BAUD_BASE % number != 0)
 		return false;
-	if (name.bytes < value.bytes) {
-		rate.text = value.text + name.bytes + 1;
-		rate.bytes = value.bytes - name.bytes - 1;
-		if (!config_number(rate, 10, &baud) || baud < 50 || CONFIG_BAUD_BASE % baud != 0)
-			return false;
-	}
-	*line_port = port;
-	*line_baud = baud;
+	*baud = number;
 	return true;
+}
+
+/* Ten digits: beyond them no machine has registers. */
+static bool config_address(struct config_span span, uint64_t *address)
+{
+	struct config_span high = span, low = span;
+	uint32_t high_value = 0, low_value;
+
+	if (span.bytes < 3 || span.text[0] != '0' || (span.text[1] | 0x20) != 'x')
+		return false;
+	low.bytes = span.bytes - 2 < 5 ? span.bytes - 2 : 5;
+	low.text = span.text + span.bytes - low.bytes;
+	high.text = span.text + 2;
+	high.bytes = span.bytes - 2 - low.bytes;
+	if (!config_number(low, 16, &low_value) ||
+	    (high.bytes != 0 && (high.bytes > 5 || !config_number(high, 16, &high_value))))
+		return false;
+	*address = (uint64_t)high_value << 20 | low_value;
+	return *address > UINT16_MAX;
+}
+
+/* 0xADDRESS, above all ports, and perhaps /BYTES from one register to the next. */
+static bool config_memory(struct config_span value, uint64_t *memory, uint8_t *stride)
+{
+	struct config_span address = value;
+
+	*stride = 1;
+	for (address.bytes = 0; address.bytes < value.bytes; address.bytes++)
+		if (value.text[address.bytes] == '/')
+			break;
+	if (address.bytes < value.bytes) {
+		const char *bytes = value.text + address.bytes + 1;
+
+		if (value.bytes != address.bytes + 2 || (*bytes != '1' && *bytes != '4'))
+			return false;
+		*stride = (uint8_t)(*bytes - '0');
+	}
+	return config_address(address, memory) && *memory % *stride == 0;
 }
 
 static bool config_set_serial(struct config *config, struct config_span value, const char **want)
 {
-	return config_line(value, &config->serial_port, &config->serial_baud, want);
+	uint32_t port = 0, baud = config->serial_baud;
+	uint64_t memory = 0;
+	uint8_t stride = 0;
+	struct config_span name;
+	bool is_acpi;
+
+	*want = "com1, com2, 0xPORT, 0xADDRESS[/4], acpi or none, and ,BAUD that divides 115200";
+	if (!config_split_baud(value, &name, &baud))
+		return false;
+	is_acpi = config_span_is(name, "acpi");
+	if (!is_acpi && !config_port(name, &port) && !config_memory(name, &memory, &stride))
+		return false;
+	config->serial_is_acpi = is_acpi;
+	config->serial_port = port;
+	config->serial_memory = memory;
+	config->serial_stride = config->serial_width = stride;
+	config->serial_baud = baud;
+	return true;
+}
+
+static bool config_set_gdb(struct config *config, struct config_span value, const char **want)
+{
+	uint32_t port, baud = config->gdb_baud;
+	struct config_span name;
+
+	*want = "com1, com2, 0xPORT or none, and ,BAUD that divides 115200";
+	if (!config_split_baud(value, &name, &baud) || !config_port(name, &port))
+		return false;
+	config->gdb_port = port;
+	config->gdb_baud = baud;
+	return true;
 }
 
 /* Which of `words` the value is. */
@@ -204,24 +268,28 @@ static bool config_set_serial_mode(struct config *config, struct config_span val
 		[BOOT_SERIAL_LOG] = "log",
 		[BOOT_SERIAL_OWN] = "own",
 		[BOOT_SERIAL_PASS] = "pass",
+		[BOOT_SERIAL_SHARE] = "share",
 	};
 
-	*want = "log, own or pass";
+	*want = "log, own, pass or share";
 	return config_word(value, modes, sizeof(modes) / sizeof(modes[0]), &config->serial_mode);
 }
 
-static bool config_set_gdb(struct config *config, struct config_span value, const char **want)
+static bool config_yes_or_no(struct config_span value, const char **want, bool *is_yes)
 {
-	return config_line(value, &config->gdb_port, &config->gdb_baud, want);
+	*want = "yes or no";
+	*is_yes = config_span_is(value, "yes");
+	return *is_yes || config_span_is(value, "no");
 }
 
 static bool config_set_gdb_wait(struct config *config, struct config_span value, const char **want)
 {
-	*want = "yes or no";
-	if (!config_span_is(value, "yes") && !config_span_is(value, "no"))
-		return false;
-	config->gdb_waits = config_span_is(value, "yes");
-	return true;
+	return config_yes_or_no(value, want, &config->gdb_waits);
+}
+
+static bool config_set_debugcon(struct config *config, struct config_span value, const char **want)
+{
+	return config_yes_or_no(value, want, &config->debugcon);
 }
 
 static bool config_set_log(struct config *config, struct config_span value, const char **want)
@@ -247,11 +315,12 @@ static bool config_set_cpuid(struct config *config, struct config_span value, co
 }
 
 static const struct config_key config_keys[] = {
-	{ "guest", config_set_guest },	 { "kernel", config_set_kernel },
-	{ "initrd", config_set_initrd }, { "cmdline", config_set_cmdline },
-	{ "serial", config_set_serial }, { "serial-mode", config_set_serial_mode },
-	{ "log", config_set_log },	 { "cpuid", config_set_cpuid },
-	{ "gdb", config_set_gdb },	 { "gdb-wait", config_set_gdb_wait },
+	{ "guest", config_set_guest },	     { "kernel", config_set_kernel },
+	{ "initrd", config_set_initrd },     { "cmdline", config_set_cmdline },
+	{ "serial", config_set_serial },     { "serial-mode", config_set_serial_mode },
+	{ "log", config_set_log },	     { "cpuid", config_set_cpuid },
+	{ "gdb", config_set_gdb },	     { "gdb-wait", config_set_gdb_wait },
+	{ "debugcon", config_set_debugcon },
 };
 
 #define CONFIG_KEY_COUNT (sizeof(config_keys) / sizeof(config_keys[0]))
@@ -519,8 +588,10 @@ bool config_check(const struct config *config, struct config_error *error)
 		reason = "'gdb' and 'serial' name the same port";
 	else if (config->gdb_waits && config->gdb_port == 0)
 		reason = "'gdb-wait' without a port for 'gdb'";
-	else if (config->serial_mode == BOOT_SERIAL_OWN && config->serial_port == 0)
-		reason = "'serial-mode = own' without a port for 'serial'";
+	else if ((config->serial_mode == BOOT_SERIAL_OWN ||
+		  config->serial_mode == BOOT_SERIAL_SHARE) &&
+		 config->serial_port == 0)
+		reason = "'serial-mode' own or share needs an I/O port for 'serial'";
 	if (reason == NULL)
 		return true;
 	error->line = 0;

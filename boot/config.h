@@ -29,11 +29,16 @@ struct config {
 	char initrd[CONFIG_PATH_BYTES]; /* empty: none */
 	bool initrd_is_explicit;	/* then a missing file is an error */
 	char cmdline[CONFIG_CMDLINE_BYTES];
-	uint32_t serial_port; /* 0: none */
+	bool serial_is_acpi;	/* what ACPI names, to be found by the caller */
+	uint32_t serial_port;	/* 0: none, or in memory */
+	uint64_t serial_memory; /* address of its registers, 0: not in memory */
+	uint8_t serial_stride;	/* bytes from one to the next, and of an access */
+	uint8_t serial_width;
 	uint32_t serial_baud;
 	uint32_t serial_mode; /* enum boot_serial_mode */
 	uint32_t gdb_port;    /* 0: none */
 	uint32_t gdb_baud;
+	bool debugcon;	    /* the log goes to port 0xe9, too */
 	bool gdb_waits;	    /* stop before the guest's first instruction */
 	uint32_t log_level; /* enum boot_log_level */
 	bool cpuid_is_named;

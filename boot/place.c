@@ -100,7 +100,13 @@ static void place_fill(struct boot_info *info, const struct config *config, uint
 	info->cpu_count = cpu_count;
 	place_fill_line(&info->serial, config->serial_port, config->serial_baud);
 	place_fill_line(&info->gdb, config->gdb_port, config->gdb_baud);
+	if (config->serial_memory != 0) {
+		info->serial.address = config->serial_memory;
+		info->serial.stride = config->serial_stride;
+		info->serial.width = config->serial_width;
+	}
 	info->serial_mode = config->serial_mode;
+	info->debugcon = config->debugcon;
 	info->gdb_waits = config->gdb_waits;
 	info->log_level = config->log_level;
 	info->cpuid_named = config->cpuid_is_named;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/settings.h"
 
+#include "boot/acpi_serial.h"
 #include "boot/boot_info.h"
 #include "boot/config.h"
 #include "boot/file.h"
 #include "boot/firmware.h"
 #include "boot/load_options.h"
+#include "boot/place.h"
 #include "boot/report.h"
 #include "boot/text.h"
 
@@ -101,6 +103,27 @@ static void settings_read_options(struct config *config, struct settings_problem
 				     error.line, error.reason);
 }
 
+/* What the firmware's tables say, where the configuration asks for them. */
+static void settings_find_serial(struct config *config, struct settings_problem *problem)
+{
+	struct acpi_serial serial;
+
+	if (!acpi_find_serial(place_find_rsdp(), &serial)) {
+		settings_set_problem(problem, EFI_NOT_FOUND, "serial = acpi: ", 0,
+				     "neither SPCR nor DBG2 names a 16550");
+		return;
+	}
+	if (serial.in_memory) {
+		config->serial_memory = serial.address;
+		config->serial_stride = serial.stride;
+		config->serial_width = serial.width;
+	} else {
+		config->serial_port = (uint32_t)serial.address;
+	}
+	if (serial.baud != 0)
+		config->serial_baud = serial.baud;
+}
+
 EFI_STATUS settings_read(struct config *config)
 {
 	struct settings_problem problem = { .status = EFI_SUCCESS };
@@ -110,6 +133,8 @@ EFI_STATUS settings_read(struct config *config)
 	settings_read_file(config, &problem);
 	if (!EFI_ERROR(problem.status))
 		settings_read_options(config, &problem);
+	if (!EFI_ERROR(problem.status) && config->serial_is_acpi)
+		settings_find_serial(config, &problem);
 	if (!EFI_ERROR(problem.status) && !config_check(config, &error))
 		settings_set_problem(&problem, EFI_INVALID_PARAMETER, "configuration: ", 0,
 				     error.reason);

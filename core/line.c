@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/line.h"
 
+#include <stddef.h>
+
+#include "core/caps.h"
+
+/* So long a line of ours waits for the end of one of the guest's. */
+#define PATIENCE_MS 50u
+
 struct line line_serial, line_gdb;
+
+static struct uart_share share;
 
 bool line_open(struct line *line, const struct uart *uart, uint32_t baud)
 {
@@ -15,8 +24,16 @@ bool line_open(struct line *line, const struct uart *uart, uint32_t baud)
 
 bool line_open_boot(struct line *line, const struct boot_line *from)
 {
-	const struct uart uart = { .port = (uint16_t)from->address };
+	struct uart uart = { .port = 0 };
 
+	/* Before and after the switch to our own tables it is found 1:1. */
+	if (from->stride != 0) {
+		uart.registers = (volatile uint8_t *)(uintptr_t)from->address;
+		uart.stride = (uint8_t)from->stride;
+		uart.width = (uint8_t)from->width;
+	} else {
+		uart.port = (uint16_t)from->address;
+	}
 	line->pin = from->pin;
 	line->io_apic = from->io_apic;
 	return line_open(line, &uart, from->baud);
@@ -29,28 +46,38 @@ bool line_is_same(const struct line *line, const struct line *other)
 
 bool line_has_byte(const struct line *line)
 {
+	if (line->share != NULL)
+		return uart_share_has_key(line->share);
 	return line->is_open && uart_has_byte(&line->uart);
 }
 
 uint8_t line_get(const struct line *line)
 {
-	return uart_receive(&line->uart);
+	return line->share != NULL ? uart_share_key(line->share) : uart_receive(&line->uart);
 }
 
 bool line_can_put(const struct line *line)
 {
+	if (line->share != NULL)
+		return uart_share_can_put(line->share, (uint64_t)PATIENCE_MS * host_values.tsc_khz);
 	return line->is_open && uart_can_send(&line->uart);
 }
 
 void line_put(const struct line *line, uint8_t byte)
 {
-	uart_send(&line->uart, byte);
+	if (line->share != NULL)
+		uart_share_put(line->share, byte);
+	else
+		uart_send(&line->uart, byte);
 }
 
 /* PC: the UART's interrupt passes through OUT2. */
 void line_listen(const struct line *line, bool on)
 {
-	uart_write(&line->uart, UART_IER, on ? UART_IER_RECEIVED : 0);
+	if (line->share != NULL)
+		uart_share_listen(line->share, on);
+	else
+		uart_write(&line->uart, UART_IER, on ? UART_IER_RECEIVED : 0);
 }
 
 /* With FIFOs bytes have time; it interrupts from the first one on. */
@@ -69,6 +96,14 @@ void line_hide(struct line *line)
 	prepare_input(line);
 }
 
+void line_share(struct line *line, void (*interrupt)(void))
+{
+	if (!line->is_open)
+		return;
+	line->share = &share;
+	uart_share_begin(&share, &line->uart, interrupt);
+}
+
 void line_wake(const struct line *line)
 {
 	if (!line->is_open)
@@ -76,4 +111,6 @@ void line_wake(const struct line *line)
 	uart_init(&line->uart, line->baud);
 	if (line->is_hidden)
 		prepare_input(line);
+	if (line->share != NULL)
+		uart_share_wake(line->share);
 }

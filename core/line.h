@@ -4,10 +4,12 @@
 #define CORE_LINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "arch/x86/uart.h"
 #include "boot/boot_info.h"
+#include "core/uart_share.h"
 
 /* Written by the boot CPU before any other runs, then constant. */
 struct line {
@@ -16,7 +18,9 @@ struct line {
 	uint32_t pin;  /* of the I/O APIC at which its interrupts arrive, or BOOT_NO_PIN */
 	uint64_t io_apic;
 	bool is_open;
-	bool is_hidden; /* the guest finds nothing at its registers */
+	enum boot_serial_mode mode; /* of line_serial */
+	bool is_hidden;		    /* the guest finds no UART at its registers */
+	struct uart_share *share;   /* the guest's UART, too; else NULL */
 };
 
 /* The line of the key `serial` (log, monitor), and that of the key `gdb`. */
@@ -27,6 +31,13 @@ bool line_open(struct line *line, const struct uart *uart, uint32_t baud);
 bool line_open_boot(struct line *line, const struct boot_line *from);
 /* The UART is ours from now on. */
 void line_hide(struct line *line);
+/* Or ours and the guest's; `interrupt` interrupts the guest (core/uart_share.h). Only one line. */
+void line_share(struct line *line, void (*interrupt)(void));
+/* Whether we read it: what the guest does at its registers exits. */
+static inline bool line_is_trapped(const struct line *line)
+{
+	return line->is_hidden || line->share != NULL;
+}
 /* Pure. Two words for the same UART. */
 bool line_is_same(const struct line *line, const struct line *other);
 
@@ -39,7 +50,7 @@ uint8_t line_get(const struct line *line);
 bool line_can_put(const struct line *line);
 void line_put(const struct line *line, uint8_t byte);
 
-/* Let the UART's interrupt out when a byte has come, and while one is there; or no longer. Only for a line that is hidden. */
+/* Let the UART's interrupt out when a byte has come, and while one is there; or no longer. Only for a line that is trapped. */
 void line_listen(const struct line *line, bool on);
 
 /* After S3 the UART is as after a reset. */

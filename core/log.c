@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/lock.h"
 
+#define DEBUGCON_PORT	       0xe9u
 #define RING_BYTES	       16384u /* a power of two */
 #define LINE_BYTES	       256u
 #define NOTE_BYTES	       64u
@@ -20,14 +21,16 @@ static struct {
 	struct line *line; /* NULL: none, or nothing answers there */
 	enum boot_log_level level;
 	bool synchronous;
+	bool debugcon;
 	uint32_t head; /* next byte to send; both count on, the index is their low bits */
 	uint32_t tail; /* next free byte */
 	uint32_t lost; /* lines that found the ring full */
 	char ring[RING_BYTES];
 } log_state;
 
-void log_init(struct line *line, enum boot_log_level level)
+void log_init(struct line *line, enum boot_log_level level, bool debugcon)
 {
+	log_state.debugcon = debugcon;
 	log_state.level = level;
 	log_state.line = line != NULL && line->is_open ? line : NULL;
 }
@@ -110,6 +113,8 @@ void log_write(enum boot_log_level level, const char *format, ...)
 	line[used++] = '\r';
 	line[used++] = '\n';
 	log_lock();
+	for (uint32_t i = 0; i < used && log_state.debugcon; i++)
+		outb(DEBUGCON_PORT, (uint8_t)line[i]);
 	append_line(line, used);
 	if (log_state.line != NULL)
 		drain_locked(log_state.synchronous ? POLLS_SYNCHRONOUS : POLLS_PER_LINE);

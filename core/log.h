@@ -14,8 +14,11 @@
 #include "boot/boot_info.h"
 #include "core/line.h"
 
-/* Without a line, or one that is shut, there is no serial output; the ring is kept all the same. */
-void log_init(struct line *line, enum boot_log_level level);
+/*
+ * Without a line, or one that is shut, there is no serial output; the ring is kept all the same. `debugcon`: lines go to port
+ * 0xe9 as well, at once, where emulators have a console that takes each byte.
+ */
+void log_init(struct line *line, enum boot_log_level level, bool debugcon);
 
 /* One line, without the newline; cut at 240 characters. */
 void log_write(enum boot_log_level level, const char *format, ...)

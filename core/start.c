@@ -194,13 +194,27 @@ __attribute__((noinline, no_stack_protector)) static void set_stack_guard(void)
 	__stack_chk_guard = (uintptr_t)((rdtsc() * UINT64_C(0x9e3779b97f4a7c15)) << 8);
 }
 
+/* Of a UART in memory. The registers may cross a page. */
+static bool map_line(const struct line *line)
+{
+	uint64_t first = (uint64_t)(uintptr_t)line->uart.registers;
+	uint64_t last = first + (uint64_t)UART_REGISTERS * line->uart.stride - 1;
+
+	if (!line->is_open || first == 0)
+		return true;
+	first = ALIGN_DOWN(first, PAGE_BYTES);
+	return host_map_device(first, (hpa_t){ first },
+			       ALIGN_DOWN(last, PAGE_BYTES) - first + PAGE_BYTES);
+}
+
 static void open_lines(const struct boot_info *info)
 {
 	if (info->serial_mode != BOOT_SERIAL_PASS)
 		(void)line_open_boot(&line_serial, &info->serial);
+	line_serial.mode = (enum boot_serial_mode)info->serial_mode;
 	if (info->serial_mode == BOOT_SERIAL_OWN)
 		line_hide(&line_serial);
-	log_init(&line_serial, (enum boot_log_level)info->log_level);
+	log_init(&line_serial, (enum boot_log_level)info->log_level, info->debugcon != 0);
 	gdb_waits = info->gdb_waits != 0;
 	if (info->gdb.address == 0)
 		return;
@@ -248,8 +262,8 @@ static enum core_status prepare(struct boot_info *info)
 	vm.power_off = info->power_off;
 	if (!add_ram(info, &top))
 		return fail(info, CORE_FAILED, "the memory map has too many pieces");
-	if (!build_host_map() || !wake_prepare(&vm) || !build_guest_map(info, top) ||
-	    !vendor->vm_init(&vm, &core_pool) || !create_cpus(info))
+	if (!build_host_map() || !map_line(&line_serial) || !wake_prepare(&vm) ||
+	    !build_guest_map(info, top) || !vendor->vm_init(&vm, &core_pool) || !create_cpus(info))
 		return fail(info, CORE_NO_MEMORY,
 			    "the memory reserved for the hypervisor is too small");
 	info->uses_vmmcall = !hv_caps.vmx;

@@ -9,6 +9,7 @@
 #include "core/log.h"
 
 #include "vmexit/io_apic.h"
+#include "vmexit/uart_port.h"
 
 /*
  * So long after a byte was seen an NMI may still come for it. On its way it is some microseconds; but an emulated machine may
@@ -48,31 +49,45 @@ static bool keep_pins(struct vm *vm)
 	return true;
 }
 
-static enum method choose(struct vm *vm)
+static bool can_use_nmi(struct vm *vm)
 {
+	return attention.apic_id < NMI_IDS && has_pins() && keep_pins(vm);
+}
+
+static enum method choose(struct vm *vm, bool shares)
+{
+	if (attention.line_count == 0)
+		return METHOD_NONE;
+	if (shares && can_use_nmi(vm)) {
+		line_share(&line_serial, uart_port_interrupt);
+		return METHOD_NMI;
+	}
+	if (shares) {
+		log_error(
+			"serial-mode: the UART's interrupt pin is not known, so it is not shared");
+		attention.line_count--;
+	}
 	if (attention.line_count == 0)
 		return METHOD_NONE;
 	if (hv_caps.input_timer)
 		return METHOD_TIMER;
-	if (attention.apic_id < NMI_IDS && has_pins() && keep_pins(vm))
+	if (can_use_nmi(vm))
 		return METHOD_NMI;
 	log_warn(
 		"input on the serial line is noticed at exits only: its interrupt pin is not known");
 	return METHOD_EXITS;
 }
 
-static void add_line(const struct line *line)
-{
-	if (line->is_hidden)
-		attention.line[attention.line_count++] = line;
-}
-
 void attention_prepare(struct vm *vm)
 {
-	add_line(&line_gdb);
-	add_line(&line_serial);
+	bool shares = line_serial.is_open && line_serial.mode == BOOT_SERIAL_SHARE;
+
+	if (line_gdb.is_hidden)
+		attention.line[attention.line_count++] = &line_gdb;
+	if (line_serial.is_hidden || shares)
+		attention.line[attention.line_count++] = &line_serial;
 	attention.apic_id = cpuid_apic_id();
-	attention.method = choose(vm);
+	attention.method = choose(vm, shares);
 }
 
 bool attention_by_timer(void)
@@ -84,16 +99,31 @@ bool attention_by_timer(void)
 __attribute__((weak)) void console_attend(struct vcpu *vcpu)
 {
 	(void)vcpu;
+	while (line_has_byte(&line_gdb))
+		(void)line_get(&line_gdb);
+}
+
+/* What nobody has read from the keyboard's line goes nowhere: it would make the guest exit for ever. */
+static void attend(struct vcpu *vcpu)
+{
+	console_attend(vcpu);
+	while (line_is_trapped(&line_serial) && line_has_byte(&line_serial))
+		(void)line_get(&line_serial);
+}
+
+/* One that is shared interrupts whenever it has reason to: it is looked at in the guest's name, too. */
+static void listen(bool on)
+{
 	for (unsigned i = 0; i < attention.line_count; i++) {
-		while (line_has_byte(attention.line[i]))
-			(void)line_get(attention.line[i]);
+		if (attention.line[i]->is_hidden)
+			line_listen(attention.line[i], on);
 	}
 }
 
-static void listen(bool on)
+static void begin_to_listen(void)
 {
 	for (unsigned i = 0; i < attention.line_count; i++)
-		line_listen(attention.line[i], on);
+		line_listen(attention.line[i], true);
 }
 
 static void route(void)
@@ -112,7 +142,7 @@ void attention_begin(struct vcpu *vcpu)
 	if (attention.method != METHOD_NMI || vcpu->index != 0)
 		return;
 	route();
-	listen(true);
+	begin_to_listen();
 }
 
 void attention_wake(void)
@@ -123,7 +153,7 @@ void attention_wake(void)
 	atomic_store(&attention.holders, 0);
 
 	io_apic_wake();
-	listen(true);
+	begin_to_listen();
 }
 
 /* --- looking --------------------------------------------------------------------------------- */
@@ -131,7 +161,7 @@ void attention_wake(void)
 static bool has_byte(void)
 {
 	for (unsigned i = 0; i < attention.line_count; i++) {
-		if (line_has_byte(attention.line[i]))
+		if (attention.line[i]->is_hidden && line_has_byte(attention.line[i]))
 			return true;
 	}
 	return false;
@@ -139,7 +169,7 @@ static bool has_byte(void)
 
 enum exit_verdict attention_exit(struct vcpu *vcpu)
 {
-	console_attend(vcpu);
+	attend(vcpu);
 	return VERDICT_RESUME;
 }
 
@@ -155,16 +185,35 @@ void attention_hold(void)
 
 void attention_release(void)
 {
-	if (attention.method == METHOD_NMI && atomic_fetch_sub(&attention.holders, 1) == 1)
-		listen(true);
+	if (attention.method != METHOD_NMI || atomic_fetch_sub(&attention.holders, 1) != 1)
+		return;
+	/* Whatever has come meanwhile. */
+	atomic_store(&attention.seen_tsc, rdtsc());
+	listen(true);
 }
 
 /* A clock that is behind the one that saw it says the same. */
-static bool was_seen(void)
+static bool was_lately(uint64_t then)
 {
-	uint64_t then = atomic_load(&attention.seen_tsc), now = rdtsc();
+	uint64_t now = rdtsc();
 
 	return then != 0 && (now < then || now - then <= (uint64_t)OWED_MS * host_values.tsc_khz);
+}
+
+static bool has_called(void)
+{
+	if (line_serial.share != NULL && was_lately(uart_share_called(line_serial.share)))
+		return true;
+	return was_lately(atomic_load(&attention.seen_tsc)) || has_byte();
+}
+
+static void say_whose_keys(void)
+{
+	bool are_ours;
+
+	if (uart_share_keys_changed(line_serial.share, &are_ours))
+		log_info(are_ours ? "the keyboard is the hypervisor's, Ctrl-] gives it back"
+				  : "the keyboard is the guest's");
 }
 
 bool attention_take_nmi(struct vcpu *vcpu)
@@ -173,9 +222,13 @@ bool attention_take_nmi(struct vcpu *vcpu)
 
 	if (attention.method != METHOD_NMI || vcpu->index != 0)
 		return false;
-	is_ours = was_seen() || has_byte();
+	if (line_serial.share != NULL)
+		uart_share_look(line_serial.share);
+	is_ours = has_called();
 	attention_hold();
-	console_attend(vcpu);
+	attend(vcpu);
 	attention_release();
+	if (line_serial.share != NULL)
+		say_whose_keys();
 	return is_ours;
 }

@@ -7,7 +7,8 @@
  * wait-for-SIPI, and a CPU that executes the guest's instructions is in neither.
  * AMD-V: the UART's interrupt, which arrives at the boot CPU as an NMI (vmexit/io_apic.h). That one is never off: its INIT
  * leads to the reset vector. The UART's status tells such an NMI from the guest's own.
- * Without either, at each exit. Without a line for input, not at all.
+ * Without either, at each exit. Without a line for input, not at all. A UART that is shared with the guest needs its interrupt
+ * on VT-x as well.
  */
 #ifndef VMEXIT_ATTENTION_H
 #define VMEXIT_ATTENTION_H

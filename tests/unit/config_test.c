@@ -132,6 +132,28 @@ static void every_value(void **state)
 		assert_int_equal(config.serial_port, lines[i].port);
 		assert_int_equal(config.serial_baud, lines[i].baud);
 	}
+	assert_true(parse("serial=0xfe032000/4,57600"));
+	assert_int_equal(config.serial_memory, 0xfe032000);
+	assert_int_equal(config.serial_stride, 4);
+	assert_int_equal(config.serial_width, 4);
+	assert_int_equal(config.serial_port, 0);
+	assert_int_equal(config.serial_baud, 57600);
+	assert_true(parse("serial=0x12fe032001"));
+	assert_int_equal(config.serial_memory, 0x12fe032001);
+	assert_int_equal(config.serial_stride, 1);
+	assert_false(config.serial_is_acpi);
+	assert_true(parse("serial=acpi"));
+	assert_true(config.serial_is_acpi);
+	assert_int_equal(config.serial_port, 0);
+	assert_true(parse("debugcon=yes"));
+	assert_true(config.debugcon);
+	for (uint32_t mode = 0; mode < 4; mode++) {
+		static const char *const modes[] = { "serial-mode=log", "serial-mode=own",
+						     "serial-mode=pass", "serial-mode=share" };
+
+		assert_true(parse(modes[mode]));
+		assert_int_equal(config.serial_mode, mode);
+	}
 	assert_true(parse("guest=next"));
 	assert_int_equal(config.guest, CONFIG_GUEST_NEXT);
 	assert_true(parse("guest = /EFI/debian/grubx64.efi"));
@@ -149,7 +171,7 @@ static void every_value(void **state)
 static void bad_values_name_line_and_want(void **state)
 {
 	static const char serial[] =
-		"bad value for 'serial': want com1, com2, 0xPORT or none, and ,BAUD that divides 115200";
+		"bad value for 'serial': want com1, com2, 0xPORT, 0xADDRESS[/4], acpi or none, and ,BAUD that divides 115200";
 	static const char *const serials[] = {
 		"serial=",
 		"serial=com3",
@@ -157,7 +179,13 @@ static void bad_values_name_line_and_want(void **state)
 		"serial=0x",
 		"serial=0x0",
 		"serial=0xfff9",
-		"serial=0x10000",
+		"serial=0x10000/2",
+		"serial=0x10001/4",
+		"serial=0x10000/44",
+		"serial=0x10000/",
+		"serial=0x12345678901",
+		"serial=0x1000g",
+		"serial=acpi,7",
 		"serial=0x3g8",
 		"serial=3f8",
 		"serial=com1,",

@@ -1,4 +1,4 @@
-// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/sleep.c arch/x86/uart.c
+// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/uart_share.c core/sleep.c arch/x86/uart.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/io.h"
 
@@ -10,9 +10,12 @@
 
 #include <cmocka.h>
 
+#include "arch/x86/apic.h"
+#include "core/caps.h"
 #include "core/line.h"
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
+#include "vmexit/io_apic.h"
 #include "vmexit/suspend.h"
 #include "vmexit/uart_port.h"
 
@@ -57,6 +60,21 @@ enum emulate_result emulate_insn(struct vcpu *vcpu, const struct insn *insn,
 void suspend(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32_t value)
 {
 	(void)vcpu, (void)port, (void)bytes, (void)value;
+	abort();
+}
+
+struct hv_caps hv_caps;
+struct host_values host_values;
+
+void apic_send(uint64_t apic_base, volatile uint8_t *page, uint32_t apic_id, uint32_t low)
+{
+	(void)apic_base, (void)page, (void)apic_id, (void)low;
+	abort();
+}
+
+uint64_t io_apic_guest_entry(uint32_t pin)
+{
+	(void)pin;
 	abort();
 }
 

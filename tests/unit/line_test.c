@@ -1,4 +1,4 @@
-// sources: core/line.c arch/x86/uart.c
+// sources: core/line.c core/uart_share.c arch/x86/uart.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A serial line over a UART whose registers lie in memory, here the test's own. */
 #include <setjmp.h>
@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "core/caps.h"
 #include "core/line.h"
 
+struct host_values host_values;
 static uint32_t registers[UART_REGISTERS]; /* four bytes each, as many SoCs have them */
 static struct line line;
 

@@ -54,7 +54,7 @@ static void begin(bool there, uint64_t taking)
 	polls = 0;
 	line.is_open = there;
 	takes = taking;
-	log_init(&line, BOOT_LOG_INFO);
+	log_init(&line, BOOT_LOG_INFO, false);
 }
 
 static void lines_go_out(void **state)

@@ -8,6 +8,7 @@
 #include "core/line.h"
 #include "core/log.h"
 
+#include "vmexit/console.h"
 #include "vmexit/io_apic.h"
 #include "vmexit/uart_port.h"
 
@@ -82,6 +83,7 @@ void attention_prepare(struct vm *vm)
 {
 	bool shares = line_serial.is_open && line_serial.mode == BOOT_SERIAL_SHARE;
 
+	attention.line_count = 0;
 	if (line_gdb.is_hidden)
 		attention.line[attention.line_count++] = &line_gdb;
 	if (line_serial.is_hidden || shares)
@@ -93,14 +95,6 @@ void attention_prepare(struct vm *vm)
 bool attention_by_timer(void)
 {
 	return attention.method == METHOD_TIMER;
-}
-
-/* While nobody listens. */
-__attribute__((weak)) void console_attend(struct vcpu *vcpu)
-{
-	(void)vcpu;
-	while (line_has_byte(&line_gdb))
-		(void)line_get(&line_gdb);
 }
 
 /* What nobody has read from the keyboard's line goes nowhere: it would make the guest exit for ever. */

@@ -15,12 +15,6 @@
 
 #include "vmexit/exit.h"
 
-/*
- * Bytes may wait on a line, any: this CPU, which is not in the guest, reads them. Declared here, defined by whoever
- * understands them.
- */
-void console_attend(struct vcpu *vcpu);
-
 /* How long input may wait at most, about. */
 #define ATTENTION_MS 20u
 

@@ -9,6 +9,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/start.h"
+#include "vmexit/attention.h"
 #include "vmexit/debug_break.h"
 #include "vmexit/debug_step.h"
 #include "vmexit/debug_target.h"
@@ -37,7 +38,6 @@ void console_begin(struct vcpu *vcpu, bool waits)
 
 	if (!line_gdb.is_open)
 		return;
-	exit_watch_set(EXIT_WATCH_LINE, true);
 	if (waits && vcpu->index == 0)
 		stop_want(vcpu, &event);
 	/* The others look whether they may. */
@@ -274,6 +274,8 @@ void console_session(struct vcpu *leader)
 	const struct gdb_stop stop = why(leader);
 	bool for_command = is_for_command(leader), goes_on = false;
 
+	/* All its bytes are read here: no NMI is to tell of them. */
+	attention_hold();
 	prepare();
 	debug_target_lead(leader);
 	monitor_console_lead(leader);
@@ -291,4 +293,5 @@ void console_session(struct vcpu *leader)
 			goes_on = serve_monitor(leader, for_command);
 		}
 	}
+	attention_release();
 }

@@ -36,11 +36,11 @@ static void act(struct vcpu *vcpu)
 
 	cpu->nmi_handled = count;
 	guest_nmi = kick_take(&vcpu->kick, arrivals, &reasons);
-	/* The line's look at it comes with any: several NMIs may have become one. */
-	if (arrivals != 0 && attention_take_nmi(vcpu))
-		guest_nmi = (reasons & KICK_GUEST_NMI) != 0;
 	if ((reasons & KICK_STOP) != 0)
 		hv_stop_cpu();
+	/* Whatever the NMI was: several may have become one. */
+	if (arrivals != 0 && attention_take_nmi(vcpu))
+		guest_nmi = (reasons & KICK_GUEST_NMI) != 0;
 	if ((reasons & KICK_SLEEP) != 0)
 		suspend_take_part(vcpu);
 	if ((reasons & KICK_TLB_FLUSH) != 0) {

@@ -130,10 +130,27 @@ static void send(struct uart_share *share, uint8_t byte)
 	share->room--;
 }
 
+#define ROOM_FOR_NEWLINE 2u
+
+/* One of the guest's bytes. False: not now. */
+static bool send_guest(struct uart_share *share, uint8_t byte)
+{
+	if (share->in_line || share->room <= (share->is_open ? ROOM_FOR_NEWLINE : 0))
+		return false;
+	if (share->is_open) {
+		send(share, '\r');
+		send(share, '\n');
+	}
+	share->is_open = false;
+	send(share, byte);
+	return true;
+}
+
 static void send_held(struct uart_share *share)
 {
-	while (share->room > 0 && has_held(share) && !share->in_line)
-		send(share, share->held[share->held_head++ % UART_SHARE_HELD]);
+	while (has_held(share) &&
+	       send_guest(share, share->held[share->held_head % UART_SHARE_HELD]))
+		share->held_head++;
 }
 
 static void note_thr(struct uart_share *share)
@@ -318,11 +335,11 @@ static void write_data(struct uart_share *share, uint8_t byte)
 	}
 	share->thr_interrupt = false;
 	share->after_newline = byte == '\n';
-	if (!share->in_line && !has_held(share) && share->room > 0)
-		send(share, byte);
-	else if (share->held_tail - share->held_head < UART_SHARE_HELD)
-		share->held[share->held_tail++ % UART_SHARE_HELD] = byte;
 	share->thr_empty = false;
+	if (!has_held(share) && send_guest(share, byte))
+		return;
+	if (share->held_tail - share->held_head < UART_SHARE_HELD)
+		share->held[share->held_tail++ % UART_SHARE_HELD] = byte;
 }
 
 /* Switching it on while THR is empty interrupts at once. */
@@ -414,7 +431,7 @@ static bool may_begin(struct uart_share *share, uint64_t patience)
 {
 	if (has_held(share))
 		return false;
-	if (share->after_newline)
+	if (share->after_newline || share->is_open)
 		return true;
 	if (share->wants_since == 0)
 		share->wants_since = rdtsc() | 1;
@@ -428,7 +445,8 @@ bool uart_share_can_put(struct uart_share *share, uint64_t patience)
 
 	look(share);
 	/* Room for what ends the guest's line, too. */
-	can = share->in_line ? share->room > 0 : share->room > 2 && may_begin(share, patience);
+	can = share->in_line ? share->room > 0
+			     : share->room > ROOM_FOR_NEWLINE && may_begin(share, patience);
 	unlock(share, locked);
 	return can;
 }
@@ -443,12 +461,23 @@ void uart_share_put(struct uart_share *share, uint8_t byte)
 	}
 	share->breaks_line = false;
 	share->wants_since = 0;
+	share->is_open = false;
 	send(share, byte);
 	share->in_line = byte != '\n';
 	/* What the guest has sent meanwhile comes next. */
 	if (!share->in_line && !has_held(share))
 		share->after_newline = true;
 	note_thr(share);
+	unlock(share, locked);
+}
+
+void uart_share_rest(struct uart_share *share)
+{
+	bool locked = lock(share);
+
+	share->is_open |= share->in_line;
+	share->in_line = false;
+	look(share);
 	unlock(share, locked);
 }
 

@@ -48,6 +48,7 @@ struct uart_share {
 	unsigned room;	      /* bytes that the UART takes at once */
 	bool in_line;	      /* a line of the hypervisor is going out */
 	bool breaks_line;     /* it had to begin in the middle of one of the guest's */
+	bool is_open;	      /* the hypervisor's last line has no end yet: a prompt */
 	bool after_newline;   /* the guest's last byte ended a line, or it has sent none */
 	uint64_t wants_since; /* TSC: the hypervisor waits for the end of the guest's line */
 	bool keys_are_ours;   /* the keyboard is the hypervisor's */
@@ -76,6 +77,9 @@ void uart_share_write(struct uart_share *share, unsigned reg, uint8_t value);
  */
 bool uart_share_can_put(struct uart_share *share, uint64_t patience);
 void uart_share_put(struct uart_share *share, uint8_t byte);
+
+/* Nothing more comes for now, not even the end of a line that was begun: the guest goes on, on a line of its own. */
+void uart_share_rest(struct uart_share *share);
 
 /* Keys for the hypervisor. */
 bool uart_share_has_key(struct uart_share *share);

@@ -97,12 +97,12 @@ bool attention_by_timer(void)
 	return attention.method == METHOD_TIMER;
 }
 
-/* What nobody has read from the keyboard's line goes nowhere: it would make the guest exit for ever. */
+/* Unless the log is in the middle of a line the hypervisor has said all. */
 static void attend(struct vcpu *vcpu)
 {
 	console_attend(vcpu);
-	while (line_is_trapped(&line_serial) && line_has_byte(&line_serial))
-		(void)line_get(&line_serial);
+	if (line_serial.share != NULL && (exit_watchers() & EXIT_WATCH_LOG) == 0)
+		uart_share_rest(line_serial.share);
 }
 
 /* One that is shared interrupts whenever it has reason to: it is looked at in the guest's name, too. */
@@ -161,10 +161,9 @@ static bool has_byte(void)
 	return false;
 }
 
-enum exit_verdict attention_exit(struct vcpu *vcpu)
+void attention_look(struct vcpu *vcpu)
 {
 	attend(vcpu);
-	return VERDICT_RESUME;
 }
 
 /* Nothing interrupts from here on: only what has come by now can have an NMI on its way. */

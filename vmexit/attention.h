@@ -22,12 +22,13 @@
 void attention_prepare(struct vm *vm);
 /* Whether the back end's timer is to give EXIT_ATTENTION every ATTENTION_MS. */
 bool attention_by_timer(void);
-/* This CPU is about to enter the guest for the first time. */
+/* This CPU, on the host's tables, enters the guest next for the first time. */
 void attention_begin(struct vcpu *vcpu);
 /* After S3, on one CPU, once all are under the hypervisor again: the UARTs and the I/O APIC are as after a reset. */
 void attention_wake(void);
 
-enum exit_verdict attention_exit(struct vcpu *vcpu);
+/* Look at the lines now. */
+void attention_look(struct vcpu *vcpu);
 
 /* An NMI has come to this CPU: look at the lines. True if it came for one, unless a kick explains it. */
 bool attention_take_nmi(struct vcpu *vcpu);

@@ -5,7 +5,6 @@
 #include "core/caps.h"
 #include "core/exit_watch.h"
 #include "core/gdb_stub.h"
-#include "core/line.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/start.h"
@@ -36,7 +35,10 @@ void console_begin(struct vcpu *vcpu, bool waits)
 {
 	const struct stop_event event = { .reason = STOP_ASKED };
 
-	if (!line_gdb.is_open)
+	attention_begin(vcpu);
+	if (vcpu->index == 0 && line_is_trapped(&line_serial))
+		monitor_console_open(&line_serial);
+	if (!line_gdb.is_open && !line_is_trapped(&line_serial))
 		return;
 	if (waits && vcpu->index == 0)
 		stop_want(vcpu, &event);

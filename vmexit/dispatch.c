@@ -3,7 +3,6 @@
 #include "vmexit/exit.h"
 
 #include "core/exit_watch.h"
-#include "vmexit/attention.h"
 #include "vmexit/cpuid.h"
 #include "vmexit/cr.h"
 #include "vmexit/hypercall.h"

@@ -27,6 +27,12 @@ enum exit_verdict iret_exit(struct vcpu *vcpu)
 	return VERDICT_RESUME;
 }
 
+enum exit_verdict attention_exit(struct vcpu *vcpu)
+{
+	attention_look(vcpu);
+	return VERDICT_RESUME;
+}
+
 static void act(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;

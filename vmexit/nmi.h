@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* NMIs, the guest's and our kicks. */
+/* NMIs, the guest's and our kicks, and other exits that only ask for a look before the next entry. */
 #ifndef VMEXIT_NMI_H
 #define VMEXIT_NMI_H
 
@@ -9,6 +9,9 @@
 enum exit_verdict nmi_exit(struct vcpu *vcpu);
 /* SVM without vNMI: the guest is about to execute the IRET that ends its NMI handler. */
 enum exit_verdict iret_exit(struct vcpu *vcpu);
+
+/* It is time to look at the lines (vmexit/attention.h). */
+enum exit_verdict attention_exit(struct vcpu *vcpu);
 
 void nmi_act(struct vcpu *vcpu);
 

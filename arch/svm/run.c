@@ -12,7 +12,6 @@
 #include "core/panic.h"
 #include "core/vendor.h"
 #include "vmexit/apic_base.h"
-#include "vmexit/attention.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/nmi.h"
 #include "vmexit/quick.h"
@@ -174,19 +173,13 @@ static bool is_answered(struct vcpu *vcpu)
 	return true;
 }
 
-static void begin(struct vcpu *vcpu)
-{
-	apic_base_begin(vcpu);
-	attention_begin(vcpu);
-}
-
 bool svm_run(struct vcpu *vcpu, struct failure *failure)
 {
 	struct exit_info exit;
 
 	svm_clgi();
 	if (!vcpu->trial)
-		begin(vcpu);
+		apic_base_begin(vcpu);
 	for (;;) {
 		if (enter(vcpu) != QUICK_GENERAL)
 			continue;

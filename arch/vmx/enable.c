@@ -31,8 +31,11 @@ static bool has_timer(const struct vmx_capability *capability)
 	       (capability->control[VMX_WORD_EXIT] >> 32 & EXIT_SAVE_PREEMPTION_TIMER) != 0;
 }
 
-void vmx_use_timer(void)
+void vmx_prepare_attention(struct vm *vm)
 {
+	attention_prepare(vm);
+	if (!attention_by_timer())
+		return;
 	chosen.word[VMX_WORD_PIN] |= PIN_PREEMPTION_TIMER;
 	chosen.word[VMX_WORD_EXIT] |= EXIT_SAVE_PREEMPTION_TIMER;
 }

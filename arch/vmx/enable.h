@@ -11,8 +11,8 @@ void vmx_cpu_disable(struct cpu *cpu);
 
 /* What the boot CPU chose, for all of them. */
 const struct vmx_controls *vmx_chosen_controls(void);
-/* Choose the VMX-preemption timer as well, which hv_caps.input_timer says there is. */
-void vmx_use_timer(void);
+/* How the lines get attention, with the VMX-preemption timer among the controls if that is how. */
+void vmx_prepare_attention(struct vm *vm);
 /* What it counts down from in ATTENTION_MS. */
 uint32_t vmx_timer_period(void);
 /* IA32_VMX_BASIC's revision identifier, the first word of each VMX region. */

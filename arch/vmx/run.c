@@ -12,7 +12,6 @@
 #include "core/format.h"
 #include "core/panic.h"
 #include "vmexit/apic_base.h"
-#include "vmexit/attention.h"
 #include "vmexit/nmi.h"
 
 /* Written by the NMI handler between any two instructions. */
@@ -116,7 +115,6 @@ bool vmx_run(struct vcpu *vcpu, struct failure *failure)
 	if (vcpu->trial)
 		return run_trial(vcpu, failure);
 	apic_base_begin(vcpu);
-	attention_begin(vcpu);
 	for (;;) {
 		/*
 		 * Read before the look at the reasons: an NMI after this makes the entry fail, and

@@ -16,13 +16,10 @@
 #include "core/exception.h"
 #include "core/panic.h"
 #include "mm/layout.h"
-#include "vmexit/attention.h"
 
 bool vmx_vm_init(struct vm *vm, struct pool *pool)
 {
-	attention_prepare(vm);
-	if (attention_by_timer())
-		vmx_use_timer();
+	vmx_prepare_attention(vm);
 	return vmx_bitmaps_init(vm, pool);
 }
 

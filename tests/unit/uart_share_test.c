@@ -389,6 +389,33 @@ static void lines_are_whole(void **state)
 	assert_string_equal(wire, "guest one\nhyper\r\nguest two\r\nagain\r\n");
 }
 
+/* A prompt has no end: the guest goes on below it. */
+static void a_prompt_holds_nobody_up(void **state)
+{
+	(void)state;
+	begin();
+	guest_opens();
+	assert_true(hypervisor_says("> ", UINT64_MAX));
+	out(UART_DATA, 'a');
+	transmit(16);
+	serve();
+	assert_string_equal(wire, "> ");
+	uart_share_rest(&share);
+	transmit(16);
+	serve();
+	assert_string_equal(wire, "> \r\na");
+	out(UART_DATA, '\n');
+	assert_true(hypervisor_says("> k", UINT64_MAX));
+	uart_share_rest(&share);
+	serve();
+	assert_true(hypervisor_says("ey\r\n", UINT64_MAX)); /* its own line goes on */
+	out(UART_DATA, 'b');
+	transmit(16);
+	serve();
+	assert_string_equal(wire, "> \r\na\n> key\r\nb");
+	assert_true((in(UART_LSR)&UART_LSR_THR_EMPTY) != 0);
+}
+
 static void escape_gives_the_keyboard(void **state)
 {
 	const char *typed = "ab\035cd\035ef";
@@ -509,6 +536,7 @@ int main(void)
 		cmocka_unit_test(empty_thr_interrupts),
 		cmocka_unit_test(no_room),
 		cmocka_unit_test(lines_are_whole),
+		cmocka_unit_test(a_prompt_holds_nobody_up),
 		cmocka_unit_test(escape_gives_the_keyboard),
 		cmocka_unit_test(both_directions_complete),
 	};

@@ -19,13 +19,13 @@ static volatile bool over;
 static uint32_t io_apic_read(uint32_t index)
 {
 	*(volatile uint32_t *)(UINTN)IO_APIC = index;
-	return *(volatile uint32_t *)(UINTN)(IO_APIC + 0x10);
+	return *(volatile uint32_t *)((UINTN)IO_APIC + 0x10);
 }
 
 static void io_apic_write(uint32_t index, uint32_t value)
 {
 	*(volatile uint32_t *)(UINTN)IO_APIC = index;
-	*(volatile uint32_t *)(UINTN)(IO_APIC + 0x10) = value;
+	*(volatile uint32_t *)((UINTN)IO_APIC + 0x10) = value;
 }
 
 /* 57600 baud, as fast as a packet needs; nothing interrupts. */

@@ -34,7 +34,7 @@ static uint8_t pattern(uint64_t i)
 static void io_apic_write(uint32_t index, uint32_t value)
 {
 	*(volatile uint32_t *)(UINTN)IO_APIC = index;
-	*(volatile uint32_t *)(UINTN)(IO_APIC + 0x10) = value;
+	*(volatile uint32_t *)((UINTN)IO_APIC + 0x10) = value;
 }
 
 static void route(uint32_t low)

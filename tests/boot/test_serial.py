@@ -100,7 +100,7 @@ def type_slowly(machine, text, escape=False):
     for at in range(0, len(text), 512):
         machine.send(text[at:at + 512])
         if escape and at % 2048 == 0:
-            machine.send("\x1dnot for the guest\x1d")
+            machine.send("\x1dnot for the guest\x15\x1d")  # and the monitor forgets it
         time.sleep(0.02)
 
 
@@ -122,7 +122,8 @@ def test_interrupt_driven(vm, where, cpus, mode, count):
     expect_end(machine, 300)
     sent = machine.text.split("PROBE: go\n")[1].split("\nPROBE: done")[0]
     said = machine.seen(r"^solovisor: the keyboard is the (hypervisor's, Ctrl-\] gives it back|guest's)$")
-    lines = [line for line in sent.split("\n") if not line.startswith("solovisor: ")]
+    # The guest's have no blanks: with them it is the log, or the monitor's echo of what was typed.
+    lines = [line for line in sent.split("\n") if " " not in line]
     assert "".join(lines) == pattern(count).replace("\n", "")
     if mode == "share":
         assert len(said) >= 2
@@ -155,7 +156,7 @@ def test_linux_console(vm, mode, kilobytes):
     machine.expect(r"^BEGIN\n", 30)
     machine.expect(r"^END\n", 300)
     said = machine.text.split("\nBEGIN\n")[1].split("\nEND\n")[0].split("\n")
-    assert [line for line in said if not line.startswith("solovisor: ")] == \
+    assert [line for line in said if " " not in line] == \
         [str(1000001 + i) for i in range(lines)]
     assert sum(int(number) for number in machine.expect(r"^ +4: +(\d+) +(\d+) .*ttyS0", 30).groups()) > 100
     machine.send("poweroff -f\r")

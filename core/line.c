@@ -11,6 +11,7 @@
 struct line line_serial, line_gdb;
 
 static struct uart_share share;
+static bool serial_is_begun;
 
 bool line_open(struct line *line, const struct uart *uart, uint32_t baud)
 {
@@ -63,8 +64,15 @@ bool line_can_put(const struct line *line)
 	return line->is_open && uart_can_send(&line->uart);
 }
 
+bool line_is_begun(const struct line *line)
+{
+	return line == &line_serial && serial_is_begun;
+}
+
 void line_put(const struct line *line, uint8_t byte)
 {
+	if (line == &line_serial)
+		serial_is_begun = byte != '\n';
 	if (line->share != NULL)
 		uart_share_put(line->share, byte);
 	else

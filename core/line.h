@@ -49,6 +49,8 @@ uint8_t line_get(const struct line *line);
 /* Whether it takes another byte now; then line_put() does not wait. */
 bool line_can_put(const struct line *line);
 void line_put(const struct line *line, uint8_t byte);
+/* Whether the last byte that was put on line_serial did not end a line: a prompt, or what was typed behind it. */
+bool line_is_begun(const struct line *line);
 
 /* Let the UART's interrupt out when a byte has come, and while one is there; or no longer. Only for a line that is trapped. */
 void line_listen(const struct line *line, bool on);

@@ -22,9 +22,11 @@ static struct {
 	enum boot_log_level level;
 	bool synchronous;
 	bool debugcon;
-	uint32_t head; /* next byte to send; both count on, the index is their low bits */
-	uint32_t tail; /* next free byte */
-	uint32_t lost; /* lines that found the ring full */
+	bool in_line;	   /* a line has begun to go out */
+	bool has_returned; /* on its way to a new line: the first of two bytes */
+	uint32_t head;	   /* next byte to send; both count on, the index is their low bits */
+	uint32_t tail;	   /* next free byte */
+	uint32_t lost;	   /* lines that found the ring full */
 	char ring[RING_BYTES];
 } log_state;
 
@@ -49,12 +51,25 @@ static void log_lock(void)
 	}
 }
 
+/* A line of ours begins on a new one, whatever the monitor has just said there. */
+static uint8_t next_byte(void)
+{
+	uint8_t byte;
+
+	if (!log_state.in_line && line_is_begun(log_state.line)) {
+		log_state.has_returned = !log_state.has_returned;
+		return log_state.has_returned ? '\r' : '\n';
+	}
+	byte = (uint8_t)log_state.ring[log_state.head++ % RING_BYTES];
+	log_state.in_line = byte != '\n';
+	return byte;
+}
+
 static void drain_locked(uint32_t polls)
 {
 	while (log_state.head != log_state.tail) {
 		if (line_can_put(log_state.line))
-			line_put(log_state.line,
-				 (uint8_t)log_state.ring[log_state.head++ % RING_BYTES]);
+			line_put(log_state.line, next_byte());
 		else if (polls-- == 0)
 			break;
 	}

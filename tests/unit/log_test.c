@@ -31,12 +31,21 @@ bool line_can_put(const struct line *to)
 	return takes != 0;
 }
 
+static bool is_begun;
+
+bool line_is_begun(const struct line *of)
+{
+	assert_ptr_equal(of, &line);
+	return is_begun;
+}
+
 void line_put(const struct line *to, uint8_t byte)
 {
 	assert_ptr_equal(to, &line);
 	assert_true(takes != 0);
 	takes--;
 	sent[sent_bytes++] = (char)byte;
+	is_begun = byte != '\n';
 }
 
 void line_wake(const struct line *woken)
@@ -66,6 +75,23 @@ static void lines_go_out(void **state)
 	log_error("two");
 	assert_string_equal(sent, "solovisor: one 1\r\nsolovisor: two\r\n");
 	assert_int_equal(exit_watchers(), 0);
+}
+
+/* Somebody else has left the line unfinished. */
+static void a_line_begins_anew(void **state)
+{
+	(void)state;
+	begin(true, UINT64_MAX);
+	is_begun = true; /* a prompt */
+	log_info("one");
+	log_info("two");
+	assert_string_equal(sent, "\r\nsolovisor: one\r\nsolovisor: two\r\n");
+	/* In the middle of its own line nothing comes in between. */
+	takes = 5;
+	log_info("three");
+	takes = UINT64_MAX;
+	log_drain(0);
+	assert_string_equal(sent + 34, "solovisor: three\r\n");
 }
 
 /* A UART that takes nothing costs a bounded number of looks, and what waits goes out later. */
@@ -160,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_go_out),
+		cmocka_unit_test(a_line_begins_anew),
 		cmocka_unit_test(waiting_is_bounded),
 		cmocka_unit_test(lost_lines_are_counted),
 		cmocka_unit_test(what_was_logged_can_be_read),

@@ -171,12 +171,13 @@ static size_t write_memory(unsigned cpu, bool physical, uint64_t address, const 
  */
 static size_t memory_map(size_t offset, char *buffer, size_t bytes)
 {
-	static const char map[] = "<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN "
-				  "gnu.org//DTD GDB Memory Map V1.0//EN\" "
-				  "\"http://sourceware.org/gdb/gdb-memory-map.dtd\"><memory-map>"
-				  "<memory type=\"ram\" start=\"0x0\" length=\"0x800000000000\"/>"
-				  "<memory type=\"ram\" start=\"0xffff800000000000\" "
-				  "length=\"0x800000000000\"/></memory-map>";
+	static const char map[] =
+		"<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN "
+		"gnu.org//DTD GDB Memory Map V1.0//EN\" "
+		"\"http://sourceware.org/gdb/gdb-memory-map.dtd\"><memory-map>"
+		"<memory type=\"ram\" start=\"0x0\" length=\"0x100000000000000\"/>"
+		"<memory type=\"ram\" start=\"0xff00000000000000\" "
+		"length=\"0x100000000000000\"/></memory-map>";
 	size_t used = 0;
 
 	while (used < bytes && offset + used < sizeof(map) - 1) {

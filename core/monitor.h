@@ -60,7 +60,8 @@ const char *monitor_word(void *context, const char *text, size_t word, unsigned 
 /* Say why the guest has stopped. */
 void monitor_report_stop(struct monitor *monitor, const struct gdb_stop *stop);
 
-/* While `live`: draw again if it is time. The guest may run. */
+/* While `live`: whether it is time to draw again; and draw if it is. The guest may run. */
+bool monitor_is_due(const struct monitor *monitor);
 void monitor_tick(struct monitor *monitor);
 
 /* Formatted, any number of lines, at most 240 characters. */

@@ -190,11 +190,15 @@ static void draw_live(struct monitor *monitor)
 	}
 }
 
+bool monitor_is_due(const struct monitor *monitor)
+{
+	return monitor->live &&
+	       (monitor->target->now() - monitor->shown_at) / tsc_khz(monitor) >= LIVE_MS;
+}
+
 void monitor_tick(struct monitor *monitor)
 {
-	uint64_t gone = monitor->target->now() - monitor->shown_at;
-
-	if (monitor->live && gone / tsc_khz(monitor) >= LIVE_MS)
+	if (monitor_is_due(monitor))
 		draw_live(monitor);
 }
 

@@ -120,8 +120,11 @@ void console_attend(struct vcpu *vcpu)
 	/* In a stop the lines are its leader's. */
 	if (stop_is_on(&vcpu->vm->stop) || !lock_try(&console.lock))
 		return;
+	/* An NMI for what is read here is nobody else's. */
+	attention_hold();
 	if (!stop_is_on(&vcpu->vm->stop) && look_at_lines())
 		stop_want(vcpu, &event);
+	attention_release();
 	lock_release(&console.lock);
 }
 

@@ -60,8 +60,8 @@ void monitor_console_open(const struct line *line)
 
 bool monitor_console_wants(void)
 {
-	return console.line != NULL &&
-	       (console.monitor.live || console.has_line || line_has_byte(console.line));
+	return console.line != NULL && (console.has_line || line_has_byte(console.line) ||
+					monitor_is_due(&console.monitor));
 }
 
 static void set_live(bool live)

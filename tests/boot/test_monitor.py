@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The monitor: its commands by GDB."""
+"""The monitor: its commands by GDB, and typed at a line of its own."""
 import importlib.machinery
 import importlib.util
 import os
 import re
+import socket
+import time
 
+import pexpect.fdpexpect
 import pytest
-from emulator import TOP
+from emulator import LOGS, TOP, Patience, free_port
 from test_gdb import Debugged
-from test_probes import expect_end
+from test_probes import expect_end, probe_esp
 
 full = pytest.mark.full
+PROMPT = "solovisor> "
 
 
 def trace_report():
@@ -64,3 +68,246 @@ def test_commands_of_gdb(vm, where, cpus):
         expect_end(guest.machine)
     finally:
         guest.end()
+
+
+# --- on a line of its own ---------------------------------------------------------------------------
+
+
+class Terminal:
+    """The other end of the monitor's line."""
+
+    def __init__(self, name, port):
+        self.socket = self._connect(port)
+        os.makedirs(LOGS, exist_ok=True)
+        self.log = open(os.path.join(LOGS, name + ".monitor"), "w", encoding="utf-8")
+        self.line = pexpect.fdpexpect.fdspawn(self.socket.fileno(), encoding="latin-1", timeout=1,
+                                              logfile=self.log)
+
+    @staticmethod
+    def _connect(port):
+        for _ in range(300):
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=5)
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the emulator does not listen")
+
+    def expect(self, pattern, seconds=60):
+        """What came before the pattern, as text without carriage returns."""
+        patience = Patience(seconds)
+        while self.line.expect([pattern, pexpect.TIMEOUT]):
+            assert patience.tick() > 0, f"no {pattern!r} in {self.line.before[-2000:]!r}"
+        return self.line.before.replace("\r", "")
+
+    def type(self, keys):
+        self.line.send(keys)
+
+    def do(self, command, seconds=60):
+        """What a command prints."""
+        self.type(command + "\r")
+        self.expect(re.escape(command) + "\r\n", seconds)
+        said = self.expect(re.escape(PROMPT), seconds)
+        self.expect(re.escape("\x1b[K"), seconds)
+        # Lines of the log may come at any time.
+        return re.sub(r"^solovisor: .*\n", "", said, flags=re.MULTILINE)
+
+    def close(self):
+        self.line.close()
+        self.log.close()
+
+
+@pytest.fixture(name="terminals")
+def fixture_terminals():
+    opened = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+def start(vm, terminals, where, cpus, **config):
+    """A machine with the guest of these tests, and the terminal; its three addresses."""
+    port = free_port()
+    esp = probe_esp("monitored", **{"serial": "com2", "serial-mode": "own", **config})
+    if where == "qemu":
+        machine = vm.qemu(esp, cpus=cpus, timeout=300, extra=[
+            "-serial", f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"])
+    else:
+        machine = vm.bochs(esp, vendor=where, cpus=cpus, timeout=600, gdb=port)
+    terminal = Terminal(machine.name, port)
+    terminals.append(terminal)
+    found = machine.expect(r"MONITORED: count=0x(\w+) work=0x(\w+) text=0x(\w+)\n", 240)
+    # From here on whoever types sees the prompt.
+    terminal.type("\r")
+    terminal.expect(re.escape(PROMPT))
+    terminal.expect(re.escape("\x1b[K"))
+    return machine, terminal, [int(word, 16) for word in found.groups()]
+
+
+def value_at(terminal, address):
+    said = terminal.do(f"x {address:#x}")
+    return int(re.fullmatch(rf"0*{address:x}: (\w{{16}})\n", said).group(1), 16)
+
+
+def rip_of(terminal, cpu=0):
+    return int(re.search(r"^rip \w+:(\w+)$", terminal.do(f"regs {cpu}"), re.MULTILINE).group(1), 16)
+
+
+def look(terminal, cpus, count, work, text):
+    """Commands that only look."""
+    assert re.search(r"^Solovisor \S+ on (VT-x|AMD-V), %d CPUs$" % cpus, terminal.do("version"),
+                     re.MULTILINE)
+    assert "poweroff" in terminal.do("help")
+    assert terminal.do("help walk").startswith("walk [gva|gpa] ADDR")
+    said = terminal.do("cpus")
+    assert len(re.findall(r"^[* ] cpu \d+ ", said, re.MULTILINE)) == cpus
+    assert work <= rip_of(terminal) + 0x1000 < work + 0x10000
+    assert re.search(r"^cr0 .* PE .*PG", terminal.do("sregs"), re.MULTILINE)
+    assert terminal.do(f"x/s {text:#x}") == f'{text:016x}: "what the monitor is to find"\n'
+    assert "77 68 61 74  what\n" in terminal.do(f"x/4xb gpa {text:#x}")
+    first = value_at(terminal, count)
+    assert value_at(terminal, count) > first, "the guest does not run between two commands"
+    said = terminal.do(f"walk {count:#x}")
+    assert re.search(r"^4-level paging\n(  P\w+ +at .*\n)+  \w+ -> gpa 0*%x, " % count, said)
+    assert re.search(r"^(EPT|NPT)\n(  .*P\w+ +at .*\n)+  \w+ -> hpa 0*%x, " % count, said,
+                     re.MULTILINE)
+    said = terminal.do("maps")
+    assert "hidden: all ones" in said and " rwx " in said
+    hidden = re.search(r"^(\w+)-\w+ .*hidden", said, re.MULTILINE).group(1)
+    assert "ff ff ff ff" in terminal.do(f"x/4xb gpa 0x{hidden}") or \
+        "no memory" in terminal.do(f"x/4xb gpa 0x{hidden}")
+    assert "no memory" not in terminal.do(f"x/4xb hpa 0x{hidden}")
+    assert re.match(r"#0  \w+  frame", terminal.do("bt"))
+    assert terminal.do("msr 0x1b") == "msr 0x1b is 0x00000000fee00900\n"
+
+
+def refuse(terminal, absent_msr):
+    """One line why, and nothing changed."""
+    for line, why in (("frob", "there is no such command; `help` lists them"),
+                      ("regs 99", "regs: there is no such CPU"),
+                      ("x", "x: a number is missing"),
+                      ("x/3q 0", "x: the format is a count, x d u c or s, and b h w or g"),
+                      (f"msr {absent_msr:#x}", "msr: #GP: there is no such MSR"),
+                      ("cont", "cont: the guest is not stopped"),
+                      ("step", "step: the guest is not stopped"),
+                      ("watch 0x1000 0", "watch: the range is empty, or goes beyond the end"),
+                      ("track 0xfee00000 8", "track: a part of it is no RAM of the guest's, or "
+                                             "there is no more room to track"),
+                      ("delete 3", "delete: there is none of that number"),
+                      ("inject 14 0x12345", "inject: an error code has 16 bits"),
+                      ("trace maybe", "trace: on, off, or dump")):
+        assert terminal.do(line) == why + "\n"
+
+
+def edit(terminal):
+    """Completion, history, cursor and control keys."""
+    terminal.type("vers\t")
+    terminal.expect("ion ")
+    terminal.type("\r")
+    terminal.expect("Solovisor")
+    terminal.expect(re.escape(PROMPT))
+    terminal.type("\x1b[A\r")
+    terminal.expect("Solovisor")
+    terminal.expect(re.escape(PROMPT))
+    terminal.type("rsion\x01ve\x05\r")
+    terminal.expect("Solovisor")
+    terminal.expect(re.escape(PROMPT))
+    terminal.type("t\t")
+    terminal.expect("rac")
+    terminal.type("\x15nonsense\x03")
+    terminal.expect(r"\^C\r\n")
+    terminal.expect(re.escape(PROMPT))
+
+
+def measure(terminal, work):
+    """Exits, counted and recorded."""
+    def cpuids():
+        return int(re.search(r"^CPUID +(\d+)", terminal.do("stats"), re.MULTILINE).group(1))
+
+    first = cpuids()
+    assert cpuids() > first
+    assert terminal.do("trace on") == "the trace is on\n"
+    for _ in range(20):
+        if int(re.search(r": (\d+) exits kept", terminal.do("trace")).group(1)) >= 50:
+            break
+    assert terminal.do("trace off") == "the trace is off\n"
+    dumped = terminal.do("trace dump 40", 120)
+    dump = trace_report().parse(dumped)
+    assert len(dump.exits) == 40
+    found = [exit for exit in dump.exits if exit.kind == "CPUID"]
+    assert found and all(work <= exit.rip < work + 0x1000 for exit in found if exit.cpu == 0)
+    assert "leaf=0.0 eax=" in found[0].detail and found[0].cycles > 0
+    terminal.type("stats live\r")
+    for _ in range(2):
+        terminal.expect(r"exits: \d+/s on \d CPUs; a key ends this")
+        terminal.expect(r"CPUID +#+ +\d+/s")
+    terminal.type("q")
+    terminal.expect(re.escape(PROMPT))
+    terminal.expect(re.escape("\x1b[K"))
+
+
+def watch(terminal, count, work):
+    """Stops, steps and writes."""
+    assert terminal.do(f"track {count:#x} 8") == ""
+    for _ in range(20):
+        said = terminal.do("track")
+        if ": 0 writes" not in said:
+            break
+    assert re.match(rf"0*{count:x}-\w+: \d+ writes, the last one by cpu 0 at 0*{count:x}: \d bytes,",
+                    said)
+    terminal.do("track off")
+    assert terminal.do("track") == "nothing is tracked\n"
+    assert "the guest is stopped" in terminal.do("stop")
+    first = value_at(terminal, count)
+    assert value_at(terminal, count) == first, "the guest runs"
+    here = rip_of(terminal)
+    terminal.type("step 3\r")
+    said = terminal.expect(re.escape(PROMPT)) + terminal.expect(re.escape("\x1b[K"))
+    assert re.search(r"cpu 0: RIP \w+:\w+\n", said)
+    assert rip_of(terminal) != here
+    assert terminal.do(f"break {work:#x}") == f" 0: execution of {work:016x}\n"
+    terminal.type("cont\r")
+    terminal.expect(rf"cpu 0: breakpoint: RIP \w+:0*{work:x}\r\n")
+    terminal.expect(re.escape(PROMPT))
+    terminal.expect(re.escape("\x1b[K"))
+    assert rip_of(terminal) == work
+    assert terminal.do("delete 0") == ""
+    first = value_at(terminal, count)
+    assert terminal.do(f"watch {count:#x} 8") == f" 0: writes to {count:016x}, 8 bytes\n"
+    terminal.type("cont\r")
+    terminal.expect(rf"cpu 0: one of the writes to 0*{count:x}: RIP")
+    terminal.expect(re.escape(PROMPT))
+    terminal.expect(re.escape("\x1b[K"))
+    assert value_at(terminal, count) == first + 1
+    assert terminal.do("delete all") == ""
+    terminal.type("cont\r")
+    terminal.expect(re.escape(PROMPT))
+    terminal.expect(re.escape("\x1b[K"))
+    assert value_at(terminal, count) > first + 1
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("where, cpus", [("qemu", 2), ("vtx", 1)])
+def test_typed_commands(vm, terminals, where, cpus):
+    machine, terminal, (count, work, text) = start(vm, terminals, where, cpus)
+    look(terminal, cpus, count, work, text)
+    # Of the other vendor's virtualization, or this one's: the guest has neither.
+    refuse(terminal, 0xc0010117 if where == "qemu" else 0x480)
+    edit(terminal)
+    measure(terminal, work)
+    watch(terminal, count, work)
+    assert terminal.do("inject nmi") == ""
+    machine.expect("MONITORED: NMI", 60)
+    assert terminal.do("inject 0x91") == ""
+    machine.expect("MONITORED: interrupt", 60)
+    assert expect_end(machine) == 2
+    assert "guest starts" in terminal.do("log") or "log" in terminal.do("help log")
+
+
+@pytest.mark.seconds(15)
+def test_poweroff_and_reset(vm, terminals):
+    machine, terminal, _ = start(vm, terminals, "qemu", 1)
+    terminal.type("poweroff\r")
+    assert machine.wait_end(60) == 0
+    machine, terminal, _ = start(vm, terminals, "qemu", 2)
+    terminal.type("reset\r")
+    assert machine.wait_end(60) == 0

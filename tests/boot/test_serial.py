@@ -12,6 +12,7 @@ import pytest
 from chains import linux_esp
 from emulator import free_port
 from test_probes import expect_end, probe_esp
+from test_sleep import sleep_in_linux
 
 full = pytest.mark.full
 
@@ -172,6 +173,15 @@ def test_linux_finds_no_hidden_port(vm):
     assert found.group(1) == "16550A" and found.group(2) == "unknown"
     machine.send("poweroff -f\r")
     machine.wait_end(60)
+
+
+@full
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("config", [{"serial": "com1", "serial-mode": "share"}, {"serial": "none", "gdb": "com2"}],
+                         ids=["share", "gdb"])
+def test_lines_after_sleep(vm, config):
+    """After S3 the UARTs and the I/O APIC are as after a reset: Linux's console on a shared one goes on."""
+    sleep_in_linux(vm, "next", 2, 2, config=config, extra=["-serial", "null"])
 
 
 def read(path):

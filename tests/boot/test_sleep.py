@@ -54,8 +54,8 @@ def initramfs_with_rtcwake():
     return path
 
 
-def sleep_in_linux(vm, host, cpus, rounds, **options):
-    esp = linux_esp(host=host, do="run:sleep,warnings,poweroff", cmdline=f"sv.sleeps={rounds}")
+def sleep_in_linux(vm, host, cpus, rounds, config=None, **options):
+    esp = linux_esp(host=host, do="run:sleep,warnings,poweroff", cmdline=f"sv.sleeps={rounds}", config=config)
     esp.file("/initrd.cpio", initramfs_with_rtcwake())
     machine = vm.qemu(esp, cpus=cpus, timeout=120 + 20 * rounds, **options)
     if host:

@@ -4,16 +4,16 @@
  * the third one, which is the guest's: the guest itself sends there and takes the time until the answer. What it sends is a
  * packet of GDB's remote protocol with a wrong sum, which is refused at once and stops nobody.
  *
- *   attention.efi TRIES
+ *   attention.efi tries N limit MS
  */
 #include "tests/guests/lib/probe.h"
 
 enum { PEER = 0x3e8, HIDDEN = 0x2f8, DATA = 0, FIFO = 2, LINE = 3, MODEM = 4, STATUS = 5 };
 enum { SCRATCH = 7, REGISTERS = 8, STATUS_READY = 0x01, STATUS_CAN_SEND = 0x20 };
-enum { CALIBRATION_US = 20000, LIMIT_MS = 100, PATIENCE_MS = 2000 };
+enum { CALIBRATION_US = 20000, PATIENCE_MS = 20000 };
 enum { IO_APIC = 0xfec00000, PIN = 3, OTHER_PIN = 7, VECTOR_ANY = 0x9e };
 
-static uint64_t per_ms;
+static uint64_t per_ms, limit_ms;
 static volatile bool over;
 
 static uint32_t io_apic_read(uint32_t index)
@@ -97,7 +97,7 @@ static void try_often(uint64_t tries)
 		uint64_t took = try_once();
 
 		missed += took == 0;
-		late += took > LIMIT_MS * per_ms;
+		late += took > limit_ms * per_ms;
 		worst = took > worst ? took : worst;
 	}
 	probe_print("PROBE: tries=%lu missed=%lu late=%lu worst=%lu us\n", tries, missed, late,
@@ -172,6 +172,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	const char *options = probe_begin(image, table);
 	uint64_t tries = probe_number(options, "tries", 20), start;
 
+	limit_ms = probe_number(options, "limit", 100);
 	start = probe_rdtsc();
 	probe_stall(CALIBRATION_US);
 	per_ms = (probe_rdtsc() - start) * 1000 / CALIBRATION_US;

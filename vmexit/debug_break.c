@@ -13,14 +13,17 @@
 #include "vmexit/stop.h"
 
 #define BREAKS_MAX 64u
+/* No byte of a frame: its address is not mapped yet. */
+#define UNMAPPED   (~UINT64_C(0))
 
 /* Written by the leader of a stop, read by CPUs in the guest. */
 static struct debug_break {
-	uint64_t address; /* as the debugger gave it */
-	gpa_t gpa;
+	uint64_t address;      /* as the debugger gave it */
+	_Atomic(uint64_t) gpa; /* or UNMAPPED; with `lock` while the guest runs */
 	enum gdb_break kind;
 } breaks[BREAKS_MAX];
 static uint32_t break_count;
+static _Atomic(uint32_t) unmapped_count, lock;
 
 static uint64_t frame_of(gpa_t gpa)
 {
@@ -30,7 +33,9 @@ static uint64_t frame_of(gpa_t gpa)
 bool debug_break_is_page(gpa_t gpa)
 {
 	for (uint32_t i = 0; i < break_count; i++) {
-		if (frame_of(breaks[i].gpa) == frame_of(gpa))
+		uint64_t at = atomic_load(&breaks[i].gpa);
+
+		if (at != UNMAPPED && frame_of((gpa_t){ at }) == frame_of(gpa))
 			return true;
 	}
 	return false;
@@ -44,7 +49,7 @@ bool debug_break_is_any(void)
 static const struct debug_break *break_at(gpa_t gpa)
 {
 	for (uint32_t i = 0; i < break_count; i++) {
-		if (breaks[i].gpa.v == gpa.v)
+		if (atomic_load(&breaks[i].gpa) == gpa.v)
 			return &breaks[i];
 	}
 	return NULL;
@@ -52,20 +57,26 @@ static const struct debug_break *break_at(gpa_t gpa)
 
 /* --- in the guest ---------------------------------------------------------------------------- */
 
-/* Where the instruction at RIP begins; it may reach into the frame from the one before. False: it is not mapped any more. */
-static bool find_insn(struct vcpu *vcpu, gpa_t *gpa)
+static bool translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
 {
-	uint64_t address = rip_read(vcpu);
 	struct paging_role role;
 	struct gva_result result;
 
-	if (!mode_is_64bit(vcpu))
-		address = (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + address);
 	guest_paging_role(vcpu, &role);
 	if (!gva_walk(&role, &guest_copy_reader, (gva_t){ address }, ACCESS_PEEK, &result))
 		return false;
 	*gpa = result.gpa;
 	return true;
+}
+
+/* Where the instruction at RIP begins; it may reach into the frame from the one before. False: it is not mapped any more. */
+static bool find_insn(struct vcpu *vcpu, gpa_t *gpa)
+{
+	uint64_t address = rip_read(vcpu);
+
+	if (!mode_is_64bit(vcpu))
+		address = (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + address);
+	return translate(vcpu, address, gpa);
 }
 
 enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
@@ -117,32 +128,75 @@ static struct debug_break *find(enum gdb_break kind, uint64_t address)
 	return NULL;
 }
 
+/* NULL, or why the frame cannot be closed. */
+static const char *close_frame(struct vcpu *vcpu, gpa_t gpa)
+{
+	if (!guest_copy_is_ram(gpa, 1))
+		return "the address is not in RAM";
+	if (!debug_break_is_page(gpa) && !change_rights(vcpu, gpa, RIGHT_EXEC, 0))
+		return "the page cannot be closed to instruction fetches";
+	return NULL;
+}
+
 static const char *insert(struct vcpu *leader, unsigned cpu, enum gdb_break kind, uint64_t address)
 {
-	struct debug_break new = { .address = address, .kind = kind };
+	const char *why = NULL;
+	gpa_t gpa = { UNMAPPED };
 
 	if (find(kind, address) != NULL)
 		return NULL;
 	if (break_count == BREAKS_MAX)
 		return "there are too many breakpoints";
-	if (!debug_translate(cpu, address, &new.gpa))
-		return "the address is not mapped";
-	if (!guest_copy_is_ram(new.gpa, 1))
-		return "the address is not in RAM";
-	if (!debug_break_is_page(new.gpa) && !change_rights(leader, new.gpa, RIGHT_EXEC, 0))
-		return "the page cannot be closed to instruction fetches";
-	breaks[break_count++] = new;
-	return NULL;
+	if (debug_translate(cpu, address, &gpa))
+		why = close_frame(leader, gpa);
+	else if (kind == GDB_BREAK_HARDWARE)
+		atomic_fetch_add(&unmapped_count, 1);
+	else
+		why = "the address is not mapped";
+	if (why == NULL)
+		breaks[break_count++] =
+			(struct debug_break){ .address = address, .gpa = gpa.v, .kind = kind };
+	return why;
 }
 
 static void remove(struct vcpu *leader, struct debug_break *old)
 {
-	gpa_t gpa = old->gpa;
+	gpa_t gpa = { atomic_load(&old->gpa) };
 
 	*old = breaks[--break_count];
 	/* The large page that it is part of again was split for it: there is nothing to run out of. */
-	if (!debug_break_is_page(gpa))
+	if (gpa.v == UNMAPPED)
+		atomic_fetch_sub(&unmapped_count, 1);
+	else if (!debug_break_is_page(gpa))
 		(void)!change_rights(leader, gpa, 0, RIGHT_EXEC);
+}
+
+/* By this CPU's page tables as they are. First it is there, and then CPUs come to it. */
+static void resolve(struct vcpu *vcpu, struct debug_break *pending)
+{
+	bool is_closed;
+	gpa_t gpa;
+
+	if (!translate(vcpu, pending->address, &gpa) || !guest_copy_is_ram(gpa, 1))
+		return;
+	is_closed = debug_break_is_page(gpa);
+	atomic_store(&pending->gpa, gpa.v);
+	if (!is_closed && !change_rights(vcpu, gpa, RIGHT_EXEC, 0)) {
+		atomic_store(&pending->gpa, UNMAPPED);
+		return;
+	}
+	atomic_fetch_sub(&unmapped_count, 1);
+}
+
+void debug_break_resolve(struct vcpu *vcpu)
+{
+	if (atomic_load(&unmapped_count) == 0 || !lock_try(&lock))
+		return;
+	for (uint32_t i = 0; i < break_count; i++) {
+		if (atomic_load(&breaks[i].gpa) == UNMAPPED)
+			resolve(vcpu, &breaks[i]);
+	}
+	lock_release(&lock);
 }
 
 const char *debug_break_insert(struct vcpu *leader, unsigned cpu, enum gdb_break kind,

@@ -4,7 +4,8 @@
  *
  * A breakpoint closes its frame to instruction fetches in the guest-physical map. A CPU that fetches there exits, and either
  * is at a breakpoint or executes its instruction alone (STEP_CODE), on a view of its own in which the frame is open: the
- * guest reads its code as it is. It is the frame that counts, under whatever linear address it is executed.
+ * guest reads its code as it is. It is the frame that counts, under whatever linear address it is executed. A hardware
+ * breakpoint may be inserted before its address is mapped: a kernel's, while the firmware runs.
  *
  * A watchpoint on writes tracks its frames (mm/page_track.h); any size, as long as there are pages to track with. Reads
  * are not watched: EPT and NPT cannot close a page to reads and leave the CPU's own walks through it.
@@ -27,6 +28,9 @@ void debug_break_clear(struct vcpu *leader);
 
 /* Whether there are breakpoints: then every exit takes the general way (EXIT_WATCH_DEBUG). */
 bool debug_break_is_any(void);
+
+/* At each exit of a CPU, while there are breakpoints: those that were not mapped may be by now. */
+void debug_break_resolve(struct vcpu *vcpu);
 
 /* A frame that is closed to instruction fetches. */
 bool debug_break_is_page(gpa_t gpa);

@@ -4,6 +4,7 @@
 #include "core/exit_watch.h"
 #include "core/log.h"
 #include "vmexit/console.h"
+#include "vmexit/debug_break.h"
 #include "vmexit/debug_step.h"
 #include "vmexit/exit_trace.h"
 #include "vmexit/step.h"
@@ -23,6 +24,8 @@ void watched_after(struct vcpu *vcpu)
 		exit_trace_end(vcpu);
 	if (vcpu->step_kind == STEP_DEBUG)
 		debug_step_exited(vcpu);
+	if ((exit_watchers() & EXIT_WATCH_DEBUG) != 0)
+		debug_break_resolve(vcpu);
 	if ((exit_watchers() & (EXIT_WATCH_LINE | EXIT_WATCH_LIVE)) != 0)
 		console_attend(vcpu);
 }

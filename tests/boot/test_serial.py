@@ -144,7 +144,7 @@ def linux(vm, config, **options):
 
 @pytest.mark.seconds(40)
 @pytest.mark.parametrize("mode,kilobytes", [
-    ("share", 8), pytest.param("share", 1024, marks=full), pytest.param("pass", 8, marks=full),
+    pytest.param("share", 8, marks=full), pytest.param("share", 1024, marks=full), pytest.param("pass", 8, marks=full),
     pytest.param("log", 8, marks=full)])
 def test_linux_console(vm, mode, kilobytes):
     """Linux's console on the UART that the hypervisor has, too: what it prints and what is typed is complete."""
@@ -168,6 +168,7 @@ def test_linux_console(vm, mode, kilobytes):
     machine.wait_end(60)
 
 
+@full
 @pytest.mark.seconds(25)
 def test_linux_finds_no_hidden_port(vm):
     """With a port of the hypervisor's own, Linux has the other one alone."""

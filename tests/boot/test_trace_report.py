@@ -13,6 +13,9 @@ import zlib
 import pytest
 from emulator import TOP
 
+# But for the browser they run nothing.
+pytestmark = pytest.mark.seconds(1)
+
 SCRIPT = os.path.join(TOP, "scripts/trace-report")
 BROWSERS = ("chromium-headless-shell", "chromium")
 

@@ -162,18 +162,31 @@ static void note_thr(struct uart_share *share)
 	share->thr_empty = is_empty;
 }
 
-/* One look: false if nothing had come. The guest's bytes stay in the UART while there is no room for them. */
+static void note_call(struct uart_share *share)
+{
+	atomic_store(&share->called_tsc, rdtsc());
+}
+
+/*
+ * One look: false if nothing had come. The guest's bytes stay in the UART while there is no room for them. What has come since
+ * IIR was read has interrupted as well, though IIR does not say so any more once it is dealt with.
+ */
 static bool look_once(struct uart_share *share)
 {
 	uint8_t status = uart_read(share->uart, UART_LSR), modem;
 
 	if (status == 0xff)
 		return false;
+	if ((status & (UART_LSR_READY | UART_LSR_ERRORS)) != 0 ||
+	    ((status & UART_LSR_THR_EMPTY) != 0 && share->room != UART_FIFO_BYTES))
+		note_call(share);
 	share->errors |= status & UART_LSR_ERRORS;
 	share->is_idle = (status & UART_LSR_IDLE) != 0;
 	if ((status & UART_LSR_THR_EMPTY) != 0)
 		share->room = UART_FIFO_BYTES;
 	modem = uart_read(share->uart, UART_MSR);
+	if ((modem & MSR_CHANGES) != 0)
+		note_call(share);
 	share->modem_changes |= modem & MSR_CHANGES;
 	share->modem = modem & (uint8_t)~MSR_CHANGES;
 	if ((status & UART_LSR_READY) == 0 || received_count(share) == UART_SHARE_RECEIVED)
@@ -192,7 +205,7 @@ static void look(struct uart_share *share)
 		bool calls = (uart_read(share->uart, UART_IIR) & UART_IIR_NONE) == 0;
 
 		if (calls)
-			atomic_store(&share->called_tsc, rdtsc());
+			note_call(share);
 		if (!look_once(share) && !calls)
 			break;
 	}

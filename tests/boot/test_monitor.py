@@ -28,8 +28,8 @@ def trace_report():
 @pytest.mark.seconds(25)
 @pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("vtx", 2, marks=full), pytest.param("svm", 1, marks=full)])
 def test_commands_of_gdb(vm, where, cpus):
-    """What `monitor` says is what GDB sees, and exits of the quick way are in the trace."""
-    guest = Debugged(vm, where, cpus, "rounds 5")
+    """What `monitor` says is what GDB sees, and exits of the quick way are in the trace. COM1 is the guest's alone."""
+    guest = Debugged(vm, where, cpus, "rounds 5", **{"serial-mode": "pass", "log": "info"})
     try:
         gdb = guest.attach_to_debuggee()
         assert re.search(r"^Solovisor \S+ on (VT-x|AMD-V), %d CPUs$" % cpus, gdb.do("monitor version"),
@@ -44,6 +44,8 @@ def test_commands_of_gdb(vm, where, cpus):
         assert re.search(r"^4-level paging\n(  P\w+ +at .*\n)+  \w+ -> gpa 0*%x, " % knob, said)
         assert re.search(r"^(EPT|NPT)\n(  .*P\w+ +at .*\n)+  \w+ -> hpa 0*%x, " % knob, said, re.M)
         assert "hidden: all ones" in gdb.do("monitor maps")
+        assert "cpu 0: APIC ID 0x0, guest starts at" in gdb.do("monitor log")
+        assert not guest.machine.seen("guest starts")
         assert gdb.do("monitor cont") == "cont: GDB runs the guest: use its own commands\n"
         assert gdb.do("monitor frob") == "there is no such command; `help` lists them\n"
         assert gdb.do(f"monitor track {knob:#x} 8") == ""
@@ -301,6 +303,27 @@ def test_typed_commands(vm, terminals, where, cpus):
     machine.expect("MONITORED: interrupt", 60)
     assert expect_end(machine) == 2
     assert "guest starts" in terminal.do("log") or "log" in terminal.do("help log")
+
+
+@pytest.mark.seconds(15)
+def test_shared_line(vm):
+    """One line for the guest and the monitor; Ctrl-] gives the keyboard to and fro."""
+    machine = vm.qemu(probe_esp("monitored", **{"serial-mode": "share", "log": "info"}), cpus=2, timeout=300)
+    machine.expect("MONITORED: count=", 120)
+    machine.send("version\r")
+    machine.send("\x1d")
+    machine.expect("the keyboard is the hypervisor's", 60)
+    machine.send("\r")
+    machine.expect(PROMPT, 60)
+    assert not machine.seen("on AMD-V, 2 CPUs"), "the guest's keys came to the monitor"
+    machine.send("version\r")
+    machine.expect(r"Solovisor \S+ on AMD-V, 2 CPUs", 60)
+    machine.send("inject nmi\r")
+    machine.expect("MONITORED: NMI", 60)
+    machine.send("inject 0x91\r")
+    machine.expect("MONITORED: interrupt", 60)
+    machine.send("\x1d")
+    assert expect_end(machine) == 2
 
 
 @pytest.mark.seconds(15)

@@ -26,7 +26,8 @@ def trace_report():
 
 
 @pytest.mark.seconds(25)
-@pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("vtx", 2, marks=full), pytest.param("svm", 1, marks=full)])
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("vtx", 2, marks=full),
+                                        pytest.param("svm", 1, marks=full)])
 def test_commands_of_gdb(vm, where, cpus):
     """What `monitor` says is what GDB sees, and exits of the quick way are in the trace. COM1 is the guest's alone."""
     guest = Debugged(vm, where, cpus, "rounds 5", **{"serial-mode": "pass", "log": "info"})
@@ -288,7 +289,7 @@ def watch(terminal, count, work):
 
 
 @pytest.mark.seconds(60)
-@pytest.mark.parametrize("where, cpus", [("qemu", 2), ("vtx", 1)])
+@pytest.mark.parametrize("where, cpus", [("qemu", 2), ("vtx", 1), pytest.param("vtx", 2, marks=full)])
 def test_typed_commands(vm, terminals, where, cpus):
     machine, terminal, (count, work, text) = start(vm, terminals, where, cpus)
     look(terminal, cpus, count, work, text)

@@ -16,9 +16,11 @@
  * So long after a byte was seen an NMI may still come for it. On its way it is some microseconds; but an emulated machine may
  * stand still meanwhile, and QEMU's I/O APIC sends one for each byte, edge or not.
  */
-#define OWED_MS	  20u
-#define NMI_IDS	  0xffu /* APIC IDs that a redirection entry has room for */
-#define LINES_MAX 2u
+#define OWED_MS	    20u
+/* The same for a byte that no NMI has come for yet. */
+#define UNJUDGED_MS 1000u
+#define NMI_IDS	    0xffu /* APIC IDs that a redirection entry has room for */
+#define LINES_MAX   2u
 
 enum method { METHOD_NONE, METHOD_TIMER, METHOD_NMI, METHOD_EXITS };
 
@@ -29,6 +31,7 @@ static struct {
 	unsigned line_count;		    /* (b) */
 	uint32_t apic_id;		    /* (b) of the boot CPU, to which NMIs go */
 	_Atomic(uint32_t) holders;
+	uint64_t judged_tsc;	    /* the boot CPU's: when it last had an NMI */
 	_Atomic(uint64_t) seen_tsc; /* when a byte was last seen, 0: not yet */
 } attention;
 
@@ -193,11 +196,23 @@ static bool was_lately(uint64_t then)
 	return then != 0 && (now < then || now - then <= (uint64_t)OWED_MS * host_values.tsc_khz);
 }
 
+/*
+ * Seen since the last NMI was judged, however long ago, within reason: a machine may have stood still since. Or lately.
+ */
+static bool explains(uint64_t then, uint64_t judged)
+{
+	return was_lately(then) ||
+	       (then > judged && rdtsc() - then <= (uint64_t)UNJUDGED_MS * host_values.tsc_khz);
+}
+
 static bool has_called(void)
 {
-	if (line_serial.share != NULL && was_lately(uart_share_called(line_serial.share)))
+	uint64_t judged = attention.judged_tsc;
+
+	attention.judged_tsc = rdtsc();
+	if (line_serial.share != NULL && explains(uart_share_called(line_serial.share), judged))
 		return true;
-	return was_lately(atomic_load(&attention.seen_tsc)) || has_byte();
+	return explains(atomic_load(&attention.seen_tsc), judged) || has_byte();
 }
 
 static void say_whose_keys(void)

@@ -363,6 +363,16 @@ static struct look look_0f01(const struct parse *p)
 	return look;
 }
 
+/* QEMU loads a null selector, and the next exception that needs the task's segment ends it ("invalid tss"). */
+static enum look_verdict look_0f00(const struct parse *p)
+{
+	const uint32_t index = (p->modrm & 7u) | (p->rex & 1u) << 3;
+
+	if (modrm_reg(p) != 3 || p->ls->cpl != 0 || is_real(p))
+		return LOOK_RUN;
+	return is_memory(p) || !(reg(p, index) & 0xfffc) ? LOOK_END : LOOK_RUN;
+}
+
 static struct look look_0f_more(const struct parse *p)
 {
 	struct look look = { .verdict = LOOK_RUN };
@@ -395,6 +405,9 @@ static struct look look_0f(struct parse *p)
 	p->opcode = byte_at(p, p->at + 1);
 	p->modrm = byte_at(p, p->at + 2);
 	switch (p->opcode) {
+	case 0x00:
+		look.verdict = look_0f00(p);
+		return look;
 	case 0x01:
 		return look_0f01(p);
 	case 0x05:

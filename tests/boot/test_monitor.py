@@ -14,6 +14,10 @@ from test_gdb import Debugged
 from test_probes import expect_end, probe_esp
 
 full = pytest.mark.full
+
+# What a guest that is in its NMI handler, or has interrupts off, may answer some times.
+REFUSED = "inject: the event cannot be delivered now\n"
+TRIES = 50
 PROMPT = "solovisor> "
 
 
@@ -302,7 +306,9 @@ def test_typed_commands(vm, terminals, where, cpus):
     assert terminal.do("inject nmi") == ""
     machine.expect("MONITORED: NMI", 60)
     # The last one: the guest powers the machine off after it.
-    assert terminal.do("inject 0x91") == ""
+    for _ in range(TRIES):
+        if terminal.do("inject 0x91") != REFUSED:
+            break
     machine.expect("MONITORED: interrupt", 60)
     assert expect_end(machine) == 2
 
@@ -322,8 +328,12 @@ def test_shared_line(vm):
     machine.expect(r"Solovisor \S+ on AMD-V, 2 CPUs", 60)
     machine.send("inject nmi\r")
     machine.expect("MONITORED: NMI", 60)
-    machine.send("inject 0x91\r")
-    machine.expect("MONITORED: interrupt", 60)
+    for _ in range(TRIES):
+        machine.send("inject 0x91\r")
+        if machine.expect_any(["MONITORED: interrupt", REFUSED.strip()], 60)[0] == 0:
+            break
+    else:
+        assert False, "the guest never takes interrupts"
     machine.send("\x1d")
     assert expect_end(machine) == 2
 

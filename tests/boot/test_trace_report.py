@@ -55,7 +55,7 @@ def test_the_last_whole_dump_is_read(report):
     (DUMP.replace("trace: end\n", ""), "does not end"),
     (DUMP.replace("trace: 0.000500000", "trace: 0.0005"), "says 4 exits and has 3"),
     (DUMP.replace("cpu1", "cpu2"), "the dump says"),
-])
+], ids=["nothing", "no-end", "one-missing", "cpu-unknown"])
 def test_what_is_damaged_is_refused(report, text, why):
     with pytest.raises(report.ReportError, match=why):
         report.parse(text)

@@ -148,6 +148,11 @@ static struct segment firmware_segment(struct table_register gdt, enum segment_i
 	uint32_t bytes = system ? 16 : 8;
 	uint64_t descriptor[2] = { 0, 0 };
 
+	/* No instruction loads it so, and the firmware need not load it: it is as a reset leaves it. */
+	if (offset == 0 && index == SEGMENT_TR)
+		return (struct segment){ .limit = 0xffff,
+					 .rights = SEGMENT_P | SEGMENT_TYPE_TSS_BUSY,
+					 .selector = selector };
 	if (offset == 0 || offset + bytes - 1 > gdt.limit)
 		return unusable;
 	__builtin_memcpy(descriptor, (const void *)(gdt.base + offset), bytes);

@@ -81,6 +81,11 @@ def split_trap(bare, hosted):
     return one.sub(r"db@\1,f=\2,dr6=ffff4ff0 db@\1,f=\2,dr6=ffff0ff1", bare or "", 1) == hosted
 
 
+def only_hosted(text):
+    """A fact that the bare run has not, and hosted it is this."""
+    return texts(None, text)
+
+
 def without(pattern, becomes=""):
     """Hosted it is the bare text with all of this pattern replaced."""
     return lambda bare, hosted: bare != hosted and re.sub(pattern, becomes, bare or "") == hosted
@@ -151,7 +156,8 @@ PROBES = {
            ("no-gate", ("qemu-1",), ("vtx-1", "svm-1"), "gate"),
            ("no-stack", ("qemu-2",), ("vtx-1", "svm-1"), "stack user"),
            ("no-table", ("qemu-1",), ("vtx-1", "svm-1"), "table"))},
-    "facts_memory": Probe("facts_memory", ("qemu-2",), ("qemu-1", "qemu-4", "vtx-1", "vtx-2", "svm-1")),
+    "facts_memory": Probe("facts_memory", ("qemu-2",), ("qemu-1", "qemu-4", "vtx-1", "vtx-2", "svm-1"),
+                          seconds={"qemu": 8, "bochs": 65}),
     "facts_modes": Probe("facts_modes", ("qemu-2",), ("qemu-1", "vtx-1"), qemu_words="lax",
                          seconds={"qemu": 16, "bochs": 120}),
     "facts_time": Probe("facts_time", ("qemu-2",), ("qemu-4", "vtx-2", "svm-1", "svm-2"), "rounds 2000",
@@ -160,7 +166,7 @@ PROBES = {
     # Its timers run by what the guest executes, whatever the host has to do beside.
     "facts_interrupts": Probe("facts_interrupts", ("qemu-2",), ("vtx-2", "qemu-1", "svm-1"),
                               seconds={"qemu": 30, "bochs": 70}, qemu={"icount": True}),
-    "facts_io": Probe("facts_io", ("qemu-2",), ("vtx-1",), seconds={"qemu": 12, "bochs": 60}),
+    "facts_io": Probe("facts_io", ("qemu-2",), ("vtx-1", "svm-1"), seconds={"qemu": 12, "bochs": 100}),
     "facts_msr": Probe("facts_msr", USUAL, MORE),
     **{f"facts_reset.{name}": Probe("facts_reset", ("qemu-2",), ("vtx-2",), arguments,
                                     resets=True)
@@ -181,6 +187,17 @@ ALLOWED = [
               always=False)
       for probe, where in (("facts_apic", "qemu-*"), ("facts_apic_bochs", "svm-*"))
       for which in ("*nmi*", "sipi-*", "init-deassert")],
+    *[Allowed("facts_apic_bochs", "svm-2", f"cpu[1-9].{key}",
+              "docs/emulators.md: bare, an APIC that is off stays off and ignores IA32_APIC_BASE", change)
+      for key, change in (
+          ("base.off.to-invalid", texts("ok, then 0xfee00000", "#0d.0, then 0xfee00000")),
+          ("base.off.to-x2apic", texts("ok, then 0xfee00000", "#0d.0, then 0xfee00000")),
+          ("base.off.to-xapic", texts("ok, then 0xfee00000", "ok, then 0xfee00800")),
+          ("on.cpuid", texts("0 0", "1 0")),
+          # As a reset leaves them.
+          *[(f"xapic.after-off.{key}", only_hosted(value)) for key, value in (
+              ("0x20", "0x1000000"), ("0x30", "0x80050014"), ("0xe0", "0xffffffff"), ("0xf0", "0xff"),
+              ("0x2f0", "0x10000"), ("0x3[2-7]0", "0x10000"), ("*", "0x0"))])],
     # --- facts_startup ---
     Allowed("facts_startup*", "qemu-*", "state.cr0",
             "docs/emulators.md: an INIT sets CD and NW, which it does not change",

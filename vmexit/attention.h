@@ -15,7 +15,7 @@
 
 #include "vmexit/exit.h"
 
-/* How long input may wait at most, about. */
+/* How long input may wait at most, about; VT-x: of the guest's time, that of the hypervisor not counted. */
 #define ATTENTION_MS 20u
 
 /* Boot CPU, once, with the guest-physical map built: which lines there are, and how to look at them. */

@@ -345,6 +345,11 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	probe_check(ask(TRACK_CALL_ADD, pt) == 1, "track-table", "");
 	probe_check(ask(TRACK_CALL_ADD, tracked_stack) == 1, "track-stack", "");
 	for (const struct test *test = tests; test < tests + TESTS; test++) {
+		/* There RF is lost with each walk through the tracked table: it would be hit for ever. */
+		if (is_amd && is_bochs && test->breakpoint) {
+			probe_print("PROBE: %s is left out\n", test->name);
+			continue;
+		}
 		for (unsigned tf = 0; tf < 4; tf++) {
 			if ((tf & 2) == 0 || test->loads)
 				compare(test, (tf & 1) != 0, (tf & 2) != 0);

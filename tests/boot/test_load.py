@@ -167,7 +167,7 @@ def test_freeze_and_kexec(vm, host):
 CRASHES = [(0, 1, 1), (0, 4, 4), (2, 4, 3)]
 
 
-@pytest.mark.seconds(35)
+@pytest.mark.seconds(70)
 @pytest.mark.parametrize("host", HOSTED_AND_BARE)
 @pytest.mark.parametrize("cpu,limit,cpus", [
     pytest.param(*crash, marks=pytest.mark.full) for crash in CRASHES])

@@ -71,7 +71,7 @@ def sleep_in_linux(vm, host, cpus, rounds, config=None, **options):
 
 
 @pytest.mark.seconds(25)
-@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.full, pytest.mark.seconds(80)])])
 @pytest.mark.parametrize("cpus", [2, pytest.param(1, marks=pytest.mark.full),
                                   pytest.param(4, marks=pytest.mark.full)])
 def test_rtcwake(vm, cpus, rounds):

@@ -306,6 +306,7 @@ static struct look look_ahead(const struct runner *runner, const struct robust_s
 				       .engine = &runner->engine,
 				       .bits = place.bits,
 				       .cpl = place.cpl,
+				       .cr4_bits = options.setup.cr4_bits,
 				       .has_timer = runner->step.has_timer };
 	struct look look = { .verdict = place.is_forbidden ? LOOK_END : LOOK_RUN };
 	uint8_t bytes[2 * INSN_BYTES_MAX];

@@ -3,9 +3,8 @@
 
 #include <stddef.h>
 
-#define CR0_CHANGES_MODE UINT64_C(0x80000001)	      /* PG, PE */
-#define CR4_CHANGES_MODE UINT64_C(0x100007020)	      /* FRED, SMXE, VMXE, LA57, PAE */
-#define CR4_KNOWN	 UINT64_C(0x0000000003f7ffff) /* others may be reserved */
+#define CR0_CHANGES_MODE UINT64_C(0x80000001)  /* PG, PE */
+#define CR4_CHANGES_MODE UINT64_C(0x100007020) /* FRED, SMXE, VMXE, LA57, PAE */
 #define CR0_KNOWN	 UINT64_C(0x00000000e005003f)
 #define CR4_VMXE	 UINT64_C(0x2000)
 #define DR7_GD		 UINT64_C(0x2000)
@@ -275,7 +274,8 @@ static enum look_verdict look_to_cr4(const struct parse *p, uint64_t value)
 
 	if ((value ^ old) & CR4_CHANGES_MODE)
 		return ((value ^ old) & CR4_CHANGES_MODE) == CR4_VMXE ? LOOK_RUN_LOOSE : LOOK_END;
-	if (value & ~CR4_KNOWN)
+	/* What this CPU does not have is reserved. */
+	if (value & ~(p->ls->cr4_bits | old))
 		return LOOK_RUN_LOOSE;
 	return LOOK_RUN;
 }

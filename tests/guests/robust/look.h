@@ -36,7 +36,8 @@ struct look_state {
 	const struct engine *engine;
 	uint32_t bits; /* of the code: 16, 32, 64 */
 	uint32_t cpl;
-	bool has_timer; /* HLT will be ended */
+	uint64_t cr4_bits; /* that this CPU has */
+	bool has_timer;	   /* HLT will be ended */
 };
 
 /* Patches RFLAGS on the stack of POPF and IRET, so that the single step goes on. */

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { STACK_FRAME = 3, DATA_FRAME = 1, INT3 = 0xcc };
+enum { STACK_FRAME = 3, DATA_FRAME = 1, INT3 = 0xcc, DISPLACEMENT_MAX = 8 };
 #define CR0_WP UINT64_C(0x10000)
 
 /* --- random numbers: one stream for each step --- */
@@ -607,8 +607,9 @@ static void make_code(struct random *random, const struct make_setup *setup,
 		while (count-- > 0)
 			(void)put_pattern(random, engine, mode, step);
 	}
-	/* INT3 follows on this page only. */
-	if (!step->has_timer && step->code_linear + step->code_bytes >= engine->arena + PAGE_BYTES)
+	/* INT3 follows on this page only, and some of it may be the instruction's displacement. */
+	if (!step->has_timer &&
+	    step->code_linear + step->code_bytes + DISPLACEMENT_MAX >= engine->arena + PAGE_BYTES)
 		step->is_plain = false;
 	if (!step->is_plain)
 		step->state.rflags |= FLAG_TF;

@@ -4,10 +4,10 @@
  * Each step begins with a state that depends on the seed and the step's number alone, and everything that it leaves behind goes
  * into a hash, printed as a fact for every so many steps: bare and hosted these are the same.
  *
- *   robust.efi [seed N] [from N] [count N] [every N] [verbose] [wild]
+ *   robust.efi [seed N] [from N] [count N] [every N] [verbose N] [wild]
  *
  * wild: also what a bare machine may not survive, and what the hypervisor hides or answers; not part of the hashes.
- * verbose: a line for each step: to find the one that makes a difference, halve `from` and `count`.
+ * verbose: each step from this one on in words, to find the one that makes a difference.
  */
 #include "tests/guests/lib/fact.h"
 #include "tests/guests/lib/probe.h"
@@ -46,7 +46,8 @@ struct runner {
 	struct engine engine;
 	struct robust_step step;
 	struct counts counts;
-	uint64_t hash; /* of the block */
+	uint64_t number; /* of the step */
+	uint64_t hash;	 /* of the block */
 	uint32_t cpu;
 	uint32_t lvt;
 	uint64_t cr4, xcr0;
@@ -62,7 +63,8 @@ static struct options {
 	struct make_setup setup;
 	uint64_t from, count, every;
 	uint32_t cpus;
-	bool is_verbose, is_wild, has_xsave;
+	uint64_t verbose_from;
+	bool is_wild, has_xsave;
 } options;
 
 static struct runner runners[ENGINE_CPUS_MAX];
@@ -260,6 +262,11 @@ static void disarm_timer(const struct robust_state *out)
 }
 
 /* --- one instruction of a step --- */
+
+static bool is_verbose(const struct runner *runner)
+{
+	return runner->number >= options.verbose_from;
+}
 
 struct place {
 	uint64_t linear;
@@ -460,7 +467,7 @@ static bool run_insns(struct runner *runner, struct robust_state *out)
 		if (look.verdict == LOOK_END || (is_loose && !options.is_wild))
 			break;
 		execute(runner, &look, &in, out);
-		if (options.is_verbose)
+		if (is_verbose(runner))
 			probe_print("STEP:   ran to rip=0x%lx vector=0x%lx\n", out->rip,
 				    out->vector);
 		if (step->is_plain || out->vector != VECTOR_DB)
@@ -493,8 +500,7 @@ struct hashes {
 	uint64_t state, arena, all;
 };
 
-static void say(const struct runner *runner, uint64_t number, const struct robust_state *out,
-		const struct hashes *hashes)
+static void say_begin(const struct runner *runner, uint64_t number)
 {
 	const struct robust_step *step = &runner->step;
 	char bytes[3 * CODE_BYTES_MAX + 1];
@@ -505,16 +511,21 @@ static void say(const struct runner *runner, uint64_t number, const struct robus
 		bytes[at++] = "0123456789abcdef"[step->code[i] & 15];
 	}
 	bytes[at] = 0;
-	probe_print("STEP: %lu %s %s %s vector=0x%lx error=0x%lx rip=0x%lx cr2=0x%lx "
-		    "hash=0x%lx 0x%lx 0x%lx\n",
-		    number, make_mode_names[step->mode], step->is_plain ? "plain" : "stepped",
-		    bytes, out->vector, out->error, out->rip, out->cr2, hashes->state,
-		    hashes->arena, hashes->all);
+	probe_print("STEP: %lu %s %s %s ...\n", number, make_mode_names[step->mode],
+		    step->is_plain ? "plain" : "stepped", bytes);
 	probe_print("STEP:   begin rip=0x%lx rflags=0x%lx cr0=0x%lx cr4=0x%lx rax=0x%lx rcx=0x%lx "
 		    "rdx=0x%lx rsp=0x%lx\n",
 		    step->state.rip, step->state.rflags, step->state.cr0, step->state.cr4,
 		    step->state.gpr[RAX], step->state.gpr[RCX], step->state.gpr[RDX],
 		    step->state.gpr[RSP]);
+}
+
+static void say_end(uint64_t number, const struct robust_state *out, const struct hashes *hashes)
+{
+	probe_print(
+		"STEP: %lu vector=0x%lx error=0x%lx rip=0x%lx cr2=0x%lx hash=0x%lx 0x%lx 0x%lx\n",
+		number, out->vector, out->error, out->rip, out->cr2, hashes->state, hashes->arena,
+		hashes->all);
 	probe_print(
 		"STEP:   end rflags=0x%lx cr0=0x%lx cr4=0x%lx dr6=0x%lx cs=0x%x ss=0x%x ds=0x%x es=0x%x fs=0x%x gs=0x%x "
 		"rax=0x%lx rcx=0x%lx rdx=0x%lx rbx=0x%lx rsp=0x%lx rbp=0x%lx rsi=0x%lx rdi=0x%lx\n",
@@ -573,6 +584,7 @@ static void run_step(struct runner *runner, uint64_t number)
 	struct robust_state out;
 	bool is_compared;
 
+	runner->number = number;
 	make_step(&options.setup, &runner->engine, number, step);
 	if (step->is_wild && !options.is_wild) {
 		runner->counts.skipped++;
@@ -583,8 +595,8 @@ static void run_step(struct runner *runner, uint64_t number)
 	step->state.cr4 = step->world.cr4;
 	put_code(runner);
 	reset_registers();
-	if (options.is_verbose)
-		probe_print("STEP: %lu ...\n", number);
+	if (is_verbose(runner))
+		say_begin(runner, number);
 	is_compared = run_insns(runner, &out) && !step->is_wild;
 	hash_state(&hash, &out);
 	hashes.state = hash;
@@ -594,8 +606,8 @@ static void run_step(struct runner *runner, uint64_t number)
 	hashes.all = is_compared ? hash : 0;
 	restore_msrs(runner);
 	count_step(runner, &out, is_compared);
-	if (options.is_verbose)
-		say(runner, number, &out, &hashes);
+	if (is_verbose(runner))
+		say_end(number, &out, &hashes);
 	if (is_compared)
 		mix(&runner->hash, hash);
 	clear_virtual_interrupt(runner);
@@ -651,7 +663,8 @@ static void read_options(const char *text)
 	options.from = probe_number(text, "from", 0);
 	options.count = probe_number(text, "count", 1000);
 	options.every = probe_number(text, "every", 1000);
-	options.is_verbose = probe_has_word(text, "verbose");
+	options.verbose_from =
+		probe_has_word(text, "verbose") ? probe_number(text, "verbose", 0) : UINT64_MAX;
 	options.is_wild = probe_has_word(text, "wild");
 	options.cpus = (uint32_t)probe_number(text, "cpus", probe_cpu_count);
 	options.cpus = options.cpus < ENGINE_CPUS_MAX ? options.cpus : ENGINE_CPUS_MAX;

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-enum { STACK_FRAME = 3, DATA_FRAME = 1, INT3 = 0xcc, DISPLACEMENT_MAX = 8 };
+enum { STACK_FRAME = 3, DATA_FRAME = 1, INT3 = 0xcc, DISPLACEMENT_MAX = 8, STACK_REACH = 0x100 };
 #define CR0_WP UINT64_C(0x10000)
 
 /* --- random numbers: one stream for each step --- */
@@ -292,6 +292,9 @@ static void make_registers(struct random *random, const struct engine *engine,
 	if (!percent(random, 5) || mode->paging == PAGING_REAL)
 		state->gpr[RSP] = engine->arena - base + STACK_FRAME * PAGE_BYTES + 0x400 +
 				  (below(random, 0x800) & ~15u);
+	/* An exception that finds its stack in our tables does not come back. */
+	if ((uint32_t)(state->gpr[RSP] + base - engine->control) < ARENA_BYTES + STACK_REACH)
+		state->gpr[RSP] -= ARENA_BYTES + STACK_REACH;
 	if (mode->code != CODE_64) {
 		for (uint32_t i = 0; i < 16; i++)
 			state->gpr[i] = i < 8 ? (uint32_t)state->gpr[i] : 0;

@@ -184,6 +184,8 @@ static void reset_registers(void)
 	__asm__ volatile("mov %0, %%dr6" : : "r"(DR6_INIT));
 	__asm__ volatile("mov %0, %%cr8" : : "r"(UINT64_C(0)));
 	probe_wrmsr(MSR_KERNEL_GS_BASE, CONSTANT_GS);
+	/* Bochs's keeps what was written, by a step that is not compared perhaps. */
+	__asm__ volatile("outb %b0, $0x80" : : "a"(0));
 	if (options.has_xsave) {
 		if (xgetbv() != XCR0_BASE)
 			xsetbv(XCR0_BASE);

@@ -532,6 +532,31 @@ static struct look look_primary(struct parse *p)
 	}
 }
 
+/* At the first bytes of its segment the step's own trap finds no stack, and the machine shuts down (SDM: "PUSH"). */
+static bool loads_sp(const struct parse *p)
+{
+	const bool is_rm = !is_memory(p) && (p->modrm & 7) == RSP;
+
+	switch (p->opcode) {
+	case 0x5c:
+	case 0x94:
+	case 0xbc:
+	case 0xc8:
+	case 0xc9:
+		return true;
+	case 0x8b:
+	case 0x8d:
+		return modrm_reg(p) == RSP;
+	case 0x87:
+		return modrm_reg(p) == RSP || is_rm;
+	case 0x89:
+	case 0x8f:
+		return is_rm;
+	default:
+		return false;
+	}
+}
+
 struct look look_at(const struct look_state *ls, const uint8_t *bytes, uint32_t count)
 {
 	struct parse p = { .ls = ls, .bytes = bytes, .count = count };
@@ -542,6 +567,8 @@ struct look look_at(const struct look_state *ls, const uint8_t *bytes, uint32_t 
 	if (is_real(&p) && p.prefix_67)
 		return (struct look){ .verdict = LOOK_END, .opcode_at = p.at };
 	look = look_primary(&p);
+	if (is_real(&p) && loads_sp(&p))
+		look.verdict = LOOK_END;
 	look.opcode_at = p.at;
 	return look;
 }

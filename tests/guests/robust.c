@@ -68,7 +68,8 @@ static struct options {
 } options;
 
 static struct runner runners[ENGINE_CPUS_MAX];
-static uint64_t templates[ENGINE_CPUS_MAX][ARENA_BYTES / 8];
+/* Behind the arena: zeros. */
+static uint64_t templates[ENGINE_CPUS_MAX][(ARENA_BYTES + PAGE_BYTES) / 8];
 static uint8_t initial_state[4096] __attribute__((aligned(64)));
 
 /* --- small things --- */
@@ -217,11 +218,14 @@ static void restore_msrs(struct runner *runner)
 	}
 }
 
-/* What differs from the template goes into the hash, and back to what it was. */
+/*
+ * What differs from the template goes into the hash, and back to what it was. In real mode also what was written past the end of
+ * the segment, where QEMU knows no limit: later steps would read it there.
+ */
 static void take_arena(struct runner *runner, uint64_t *hash)
 {
 	const bool is_real = runner->step.world.paging == PAGING_REAL;
-	const uint32_t bytes = is_real ? ARENA_BYTES : ARENA_FRAMES * PAGE_BYTES;
+	const uint32_t bytes = is_real ? ARENA_BYTES + PAGE_BYTES : ARENA_FRAMES * PAGE_BYTES;
 	uint64_t *arena = (uint64_t *)runner->engine.arena, *template = templates[runner->cpu];
 
 	for (uint32_t i = 0; i < bytes / 8; i++) {

@@ -10,6 +10,8 @@ from test_probes import expect_end, probe_esp
 
 full = pytest.mark.full
 MODES = 15
+# An exit from virtual-8086 mode ends Bochs's AMD-V (docs/emulators.md): no instruction is executed there.
+LEFT_OUT = {"svm": {"vm86", "vm86-pae"}}
 # QEMU checks no limits: #SS does not come there.
 VECTORS = {"qemu": (0, 1, 3, 6, 8, 11, 13, 14, 49), "bochs": (0, 1, 3, 6, 8, 11, 12, 13, 14, 49)}
 UNCHANGED = ("image-unchanged", "host-tables-unchanged", "no-leaks", "hidden")
@@ -84,13 +86,19 @@ def row(where, cpus, count, every, seed, seconds, *marks):
 def test_robust(vm, where, cpus, count, every, seed):
     """Nothing stops or changes it, and what the random code sees is what it sees bare."""
     arguments = f"seed {seed} count {count} every {every}"
+    left_out = LEFT_OUT.get(where, set())
+    if left_out:
+        arguments += " no-vm86"
     seconds = 120 + count // (200 if where == "qemu" else 50)
     bare = run(vm, where, cpus, arguments, False, seconds)
     hosted = run(vm, where, cpus, arguments + " wild", True, seconds)
     compare(bare, hosted, cpus * count // every)
     # Every mode, the usual exceptions, and halts that were ended.
-    modes = hosted.seen(r"^PROBE: mode (\S+) (\d+)$")
-    assert len(modes) == MODES and all(int(mode.group(2)) > count // 200 for mode in modes)
+    modes = {line.group(1): int(line.group(2))
+             for line in hosted.seen(r"^PROBE: mode (\S+) (\d+)$")}
+    assert len(modes) == MODES and left_out <= modes.keys()
+    assert all((steps == 0) if mode in left_out else (steps > count // 200)
+               for mode, steps in modes.items()), modes
     vectors = {int(line.group(1)): int(line.group(2))
                for line in hosted.seen(r"^PROBE: vector (\d+) (\d+)$")}
     wanted = VECTORS["qemu" if where == "qemu" else "bochs"]

@@ -7,6 +7,7 @@
 #include "mm/guest_copy.h"
 #include "vmexit/debug_target.h"
 #include "vmexit/debug_watch.h"
+#include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/nested_fault.h"
 #include "vmexit/step.h"
@@ -79,9 +80,35 @@ static bool find_insn(struct vcpu *vcpu, gpa_t *gpa)
 	return translate(vcpu, address, gpa);
 }
 
+/*
+ * A repeated string instruction, many iterations at once: one with two exits for each would take a kernel that clears its
+ * memory from the page with the breakpoint minutes. False: the CPU does the next iteration.
+ */
+static bool repeat(struct vcpu *vcpu, enum exit_verdict *verdict)
+{
+	static const struct emulate_target strings = { .traps_strings = true };
+	struct insn insn;
+
+	if (vcpu->step_kind != STEP_NONE || !guest_fetch_insn(vcpu, &insn) ||
+	    !(insn.rep || insn.repne))
+		return false;
+	switch (emulate_insn(vcpu, &insn, &strings)) {
+	case EMULATE_DONE:
+		*verdict = VERDICT_NEXT_INSN;
+		return true;
+	case EMULATE_RESUME:
+		*verdict = VERDICT_RESUME;
+		return true;
+	case EMULATE_NATIVE:
+		break;
+	}
+	return false;
+}
+
 enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
 {
 	const struct debug_break *met = NULL;
+	enum exit_verdict verdict;
 	gpa_t insn;
 
 	if (find_insn(vcpu, &insn))
@@ -94,6 +121,8 @@ enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
 		stop_want(vcpu, &event);
 		return VERDICT_RESUME;
 	}
+	if (repeat(vcpu, &verdict))
+		return verdict;
 	step_begin(vcpu, STEP_CODE, gpa);
 	return VERDICT_RESUME;
 }

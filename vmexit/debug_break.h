@@ -4,8 +4,9 @@
  *
  * A breakpoint closes its frame to instruction fetches in the guest-physical map. A CPU that fetches there exits, and either
  * is at a breakpoint or executes its instruction alone (STEP_CODE), on a view of its own in which the frame is open: the
- * guest reads its code as it is. It is the frame that counts, under whatever linear address it is executed. A hardware
- * breakpoint may be inserted before its address is mapped: a kernel's, while the firmware runs.
+ * guest reads its code as it is. Repeated string instructions are emulated (vmexit/emulate.h). It is the frame that counts,
+ * under whatever linear address it is executed. A hardware breakpoint may be inserted before its address is mapped: a
+ * kernel's, while the firmware runs.
  *
  * A watchpoint on writes tracks its frames (mm/page_track.h); any size, as long as there are pages to track with. Reads
  * are not watched: EPT and NPT cannot close a page to reads and leave the CPU's own walks through it.

@@ -20,7 +20,7 @@
  */
 struct emulate_target {
 	void *context;
-	/* Whether this guest-physical address lies in a trapped frame; the same for the whole frame. */
+	/* Whether this guest-physical address lies in a trapped frame; the same for the whole frame. NULL: there is none. */
 	bool (*covers)(void *context, gpa_t gpa);
 	/* False: let the CPU do the whole instruction; nothing may have happened then. */
 	bool (*read)(void *context, gpa_t gpa, void *to, unsigned bytes);
@@ -28,6 +28,8 @@ struct emulate_target {
 	void (*write)(void *context, gpa_t gpa, const void *from, unsigned bytes);
 	/* INS and OUTS are ours wherever their memory is: the port is what is trapped. */
 	bool traps_ports;
+	/* So is any other string instruction on RAM: its code is what is trapped. */
+	bool traps_strings;
 	/* I/O ports of 1, 2 or 4 bytes, for INS and OUTS with memory in a trapped frame; both or none. */
 	uint32_t (*port_read)(void *context, uint16_t port, unsigned bytes);
 	void (*port_write)(void *context, uint16_t port, uint32_t value, unsigned bytes);

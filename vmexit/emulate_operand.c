@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/emulate_operand.h"
 
+#include <stddef.h>
+
 #include "core/events.h"
 #include "mm/guest_copy.h"
 #include "vmexit/decode_operands.h"
@@ -71,7 +73,8 @@ static bool place(struct emulation *em, struct emulate_operand *operand)
 	const struct guest_span *span = &operand->span;
 
 	for (unsigned i = 0; i < 2 && span->bytes[i] != 0; i++) {
-		operand->on_target[i] = em->target->covers(em->target->context, span->gpa[i]);
+		operand->on_target[i] = em->target->covers != NULL &&
+					em->target->covers(em->target->context, span->gpa[i]);
 		if (operand->on_target[i])
 			em->on_target = true;
 		else if (!guest_copy_is_ram(span->gpa[i], span->bytes[i]))

@@ -64,10 +64,14 @@ struct iteration {
 	uint64_t value, other;
 };
 
-static bool is_trapped_port(const struct emulation *em)
+static bool is_io(const struct emulation *em)
 {
-	return em->target->traps_ports &&
-	       (em->form.operation == EMULATE_INS || em->form.operation == EMULATE_OUTS);
+	return em->form.operation == EMULATE_INS || em->form.operation == EMULATE_OUTS;
+}
+
+static bool is_trapped(const struct emulation *em)
+{
+	return is_io(em) ? em->target->traps_ports : em->target->traps_strings;
 }
 
 static bool open_operands(struct emulation *em, struct iteration *it)
@@ -78,7 +82,7 @@ static bool open_operands(struct emulation *em, struct iteration *it)
 		return false;
 	if (has_destination(operation) && !open_destination(em, &it->destination))
 		return false;
-	return em->on_target || is_trapped_port(em) || emulate_native(em);
+	return em->on_target || is_trapped(em) || emulate_native(em);
 }
 
 /* Everything that may still refuse; a read from a device or a port happens last of all. */
@@ -217,9 +221,7 @@ static bool may_do_io(struct emulation *em)
 
 enum emulate_result emulate_string_insn(struct emulation *em)
 {
-	bool is_io = em->form.operation == EMULATE_INS || em->form.operation == EMULATE_OUTS;
-
-	if (is_io && !may_do_io(em))
+	if (is_io(em) && !may_do_io(em))
 		return EMULATE_NATIVE;
 	if (em->insn->rep || em->insn->repne)
 		return repeat(em);

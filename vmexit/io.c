@@ -75,30 +75,6 @@ static void port_write(void *context, uint16_t port, uint32_t value, unsigned by
 
 /* --- INS and OUTS ---------------------------------------------------------------------------- */
 
-static bool covers(void *context, gpa_t gpa)
-{
-	(void)context;
-	(void)gpa;
-	return false;
-}
-
-static bool read_nothing(void *context, gpa_t gpa, void *to, unsigned bytes)
-{
-	(void)context;
-	(void)gpa;
-	(void)to;
-	(void)bytes;
-	return false;
-}
-
-static void write_nothing(void *context, gpa_t gpa, const void *from, unsigned bytes)
-{
-	(void)context;
-	(void)gpa;
-	(void)from;
-	(void)bytes;
-}
-
 /*
  * What the emulator leaves to the CPU (memory that no RAM is behind, or with a data breakpoint on it) the CPU cannot have,
  * as it would exit again. No system puts itself to sleep in that way.
@@ -106,9 +82,6 @@ static void write_nothing(void *context, gpa_t gpa, const void *from, unsigned b
 static enum exit_verdict string_exit(struct vcpu *vcpu)
 {
 	const struct emulate_target target = { .context = vcpu,
-					       .covers = covers,
-					       .read = read_nothing,
-					       .write = write_nothing,
 					       .traps_ports = true,
 					       .port_read = port_read,
 					       .port_write = port_write };

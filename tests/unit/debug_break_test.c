@@ -12,6 +12,7 @@
 #include "core/vendor.h"
 #include "vmexit/debug_target.h"
 #include "vmexit/debug_watch.h"
+#include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/stop.h"
 
@@ -67,6 +68,28 @@ void step_begin(struct vcpu *which, enum step_kind kind, gpa_t gpa)
 	steps++;
 }
 
+/* The bytes at RIP, and what comes of their emulation. */
+static struct insn next_insn;
+static enum emulate_result emulated;
+static unsigned emulations;
+
+bool guest_fetch_insn(struct vcpu *which, struct insn *out)
+{
+	assert_ptr_equal(which, &vcpu);
+	*out = next_insn;
+	return true;
+}
+
+enum emulate_result emulate_insn(struct vcpu *which, const struct insn *insn,
+				 const struct emulate_target *target)
+{
+	assert_ptr_equal(which, &vcpu);
+	assert_true(insn->rep || insn->repne);
+	assert_true(target->traps_strings);
+	emulations++;
+	return emulated;
+}
+
 const char *debug_watch_insert(struct vcpu *leader, unsigned cpu, uint64_t address, uint64_t bytes)
 {
 	(void)leader, (void)cpu, (void)address, (void)bytes;
@@ -98,7 +121,8 @@ static int set_up(void **state)
 	track_set_up();
 	memset(frames, 0, sizeof(frames));
 	frames[0] = CODE;
-	stops = steps = 0;
+	stops = steps = emulations = 0;
+	next_insn = (struct insn){ 0 };
 	vcpu.regs.available = ~UINT64_C(0);
 	vcpu.regs.efer = EFER_LMA;
 	vcpu.regs.segments[SEGMENT_CS].rights = SEGMENT_L;
@@ -161,6 +185,31 @@ static void met_or_stepped(void **state)
 	assert_int_equal(reason, STOP_HARDWARE);
 }
 
+/* Many iterations at a time, but not those of a step that has begun. */
+static void repeated(void **state)
+{
+	(void)state;
+	insert(GDB_BREAK_HARDWARE, VIRTUAL + 5);
+	next_insn.rep = true;
+	emulated = EMULATE_RESUME;
+	come_to(VIRTUAL + 9, CODE + 9);
+	emulated = EMULATE_DONE;
+	assert_int_equal(debug_break_exit(&vcpu, (gpa_t){ CODE + 9 }), VERDICT_NEXT_INSN);
+	assert_int_equal(emulations, 2);
+	assert_int_equal(steps, 0);
+	emulated = EMULATE_NATIVE;
+	come_to(VIRTUAL + 9, CODE + 9);
+	assert_int_equal(steps, 1);
+	vcpu.step_kind = STEP_DEBUG;
+	come_to(VIRTUAL + 9, CODE + 9);
+	vcpu.step_kind = STEP_NONE;
+	assert_int_equal(emulations, 3);
+	assert_int_equal(steps, 2);
+	come_to(VIRTUAL + 5, CODE + 5);
+	assert_int_equal(stops, 1);
+	assert_int_equal(emulations, 3);
+}
+
 static void mapped_later(void **state)
 {
 	(void)state;
@@ -215,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(closed_and_open_again, set_up),
 		cmocka_unit_test_setup(met_or_stepped, set_up),
+		cmocka_unit_test_setup(repeated, set_up),
 		cmocka_unit_test_setup(mapped_later, set_up),
 		cmocka_unit_test_setup(code_that_is_watched, set_up),
 	};

@@ -482,6 +482,28 @@ static void trapped_ports(void **state)
 	target.traps_ports = false;
 }
 
+/* The code is what is trapped: repeated or not, if there is RAM; nothing but strings. */
+static void trapped_strings(void **state)
+{
+	const struct emulate_target old = target;
+
+	(void)state;
+	use_64bit();
+	target = (struct emulate_target){ .traps_strings = true };
+	*gpr(REG_RDI) = STACK;
+	*gpr(REG_RAX) = 0x5a;
+	*gpr(REG_RCX) = EMULATE_ITERATIONS + 2;
+	assert_int_equal(EMULATE("\xf3\xaa"), EMULATE_RESUME);
+	assert_int_equal(*gpr(REG_RCX), 2);
+	assert_int_equal(*gpr(REG_RDI), STACK + EMULATE_ITERATIONS);
+	DONE("\xf3\xaa");
+	assert_int_equal(*gpr(REG_RDI), STACK + EMULATE_ITERATIONS + 2);
+	NATIVE("\xf3\x6d"); /* insd: its port is not */
+	NATIVE("\x88\x07"); /* mov [rdi], al */
+	target = old;
+	NATIVE("\xf3\xaa");
+}
+
 static void ports(void **state)
 {
 	(void)state;
@@ -797,6 +819,7 @@ int main(void)
 		TEST(single_steps_between_iterations),
 		TEST(ports),
 		TEST(trapped_ports),
+		TEST(trapped_strings),
 		TEST(segment_faults),
 		TEST(canonical_faults),
 		TEST(alignment_faults),

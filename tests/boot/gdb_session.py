@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import socket
 import threading
 import time
@@ -67,6 +68,47 @@ class Relay:
         self.server.close()
 
 
+class Raw:
+    """Packets, or what is none, without gdb."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def ask(self, text):
+        """The answer to a packet, which is sent again until it is acknowledged."""
+        packet = b"$" + text + b"#%02x" % (sum(text) & 0xff)
+        while True:
+            self._drain()
+            self.send(packet)
+            got = self._until(re.compile(rb"\+\$([^#$]*)#[0-9a-f]{2}$"), 10)
+            if got is not None:
+                self.send(b"+")
+                return got
+
+    def _drain(self):
+        while select.select([self.socket], [], [], 0.3)[0]:
+            if not self.socket.recv(65536):
+                return
+
+    def _until(self, pattern, seconds):
+        data, patience = b"", Patience(seconds)
+        while patience.tick() > 0:
+            if not select.select([self.socket], [], [], 0.2)[0]:
+                continue
+            data += self.socket.recv(65536)
+            found = pattern.search(data)
+            if found:
+                return found.group(1)
+        return None
+
+    def close(self):
+        self.socket.close()
+
+
 class Gdb:
     """gdb's command line."""
 
@@ -123,6 +165,10 @@ class Gdb:
     def start(self, command="continue"):
         self.child.sendline(command)
         self.child.expect(re.escape(command))
+
+    def vanish(self):
+        """Without a word; gdb that is ended in any other way detaches."""
+        self.child.kill(signal.SIGKILL)
 
     def end(self):
         self.child.close(force=True)

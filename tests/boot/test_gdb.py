@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """GDB below the guest: Debian's gdb on the hypervisor's own serial line, QEMU for AMD-V and Bochs for VT-x."""
+import json
+import random
 import re
+import socket
 
 import pytest
-from chains import PROGRAM, dos
+from chains import PROGRAM, dos, expect_linux, linux_esp
 from emulator import free_port
-from gdb_session import Gdb, Relay
+from gdb_session import Gdb, Raw, Relay
 from test_probes import expect_end, probe_esp
 
 full = pytest.mark.full
@@ -15,15 +18,15 @@ WRITES = 20
 class Debugged:
     """A machine with a debuggee, and gdb at the other end of its second serial line."""
 
-    def __init__(self, vm, where, cpus, arguments="", **config):
+    def __init__(self, vm, where, cpus, arguments="", esp=None, extra=(), **config):
         port = free_port()
-        esp = probe_esp("debuggee", arguments, gdb="com2", **config)
+        esp = esp or probe_esp("debuggee", arguments, gdb="com2", **config)
         self.where = where
         self.name = vm.name
         self.relay = Relay(port)
         if where == "qemu":
             second = ["-chardev", f"socket,id=second,host=127.0.0.1,port={port},server=on,wait=off",
-                      "-serial", "chardev:second"]
+                      "-serial", "chardev:second", *extra]
             self.machine = vm.qemu(esp, cpus=cpus, timeout=300, extra=second)
         else:
             self.machine = vm.bochs(esp, vendor=where, cpus=cpus, gdb=port, timeout=600)
@@ -132,3 +135,188 @@ def test_before_the_first_instruction(debugged, where, cpus):
     assert not guest.machine.seen("LAUNCH: " + re.escape(dos(PROGRAM)))
     gdb.do("detach")
     guest.machine.expect(r"^DEBUGGEE: main=", 150)
+
+
+# --- steps -------------------------------------------------------------------------------------
+
+EXECUTED = re.compile(rb"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/", re.M)
+VISIT = """define visit
+set $i = 0
+while $i < $arg0
+stepi
+printf "at=%lx\\n", $rip
+set $i = $i + 1
+end
+end"""
+
+
+class QemuMonitor:
+    """QEMU's own, by QMP."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rw", encoding="utf-8")
+        self.file.readline()
+        self._ask({"execute": "qmp_capabilities"})
+
+    def _ask(self, request):
+        self.file.write(json.dumps(request) + "\n")
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if "event" not in answer:
+                assert "return" in answer, answer
+                return answer["return"]
+
+    def do(self, line):
+        return self._ask({"execute": "human-monitor-command", "arguments": {"command-line": line}})
+
+
+def without_repetitions(addresses):
+    """An instruction that exits is tried again, and one with REP is its own successor."""
+    return [address for at, address in enumerate(addresses) if at == 0 or addresses[at - 1] != address]
+
+
+@full
+@pytest.mark.seconds(240)
+def test_steps_are_what_is_executed(debugged, tmp_path):
+    """One instruction after the other through a loop that a timer interrupts: what QEMU says that it executes."""
+    steps = 1000
+    log, qmp = tmp_path / "executed", tmp_path / "qmp"
+    guest = debugged("qemu", 2, "rounds 40", extra=["-D", str(log), "-dfilter", "0x100000+0x7ff00000",
+                                                    "-qmp", f"unix:{qmp},server=on,wait=off"])
+    gdb = guest.attach_to_debuggee()
+    gdb.do("break debuggee_wound")
+    gdb.do("set var attached=1")
+    assert "debuggee_wound" in gdb.go()
+    gdb.do("delete")
+    for line in VISIT.split("\n")[:-1]:
+        gdb.child.sendline(line)
+    gdb.do("end")
+    monitor = QemuMonitor(str(qmp))
+    monitor.do("one-insn-per-tb on")
+    monitor.do("log exec,nochain")
+    visited = [gdb.value("$rip")]
+    visited += [int(at, 16) for at in re.findall(r"^at=([0-9a-f]+)", gdb.do(f"visit {steps}", 400), re.M)]
+    monitor.do("log none")
+    monitor.do("one-insn-per-tb off")
+    assert len(visited) == steps + 1
+    low, high = gdb.value("&debuggee_write") - 0x4000, gdb.value("&efi_main") + 0x10000
+    assert len({at for at in visited if low <= at < high}) > 40
+    executed = [int(at, 16) for at in EXECUTED.findall(log.read_bytes())]
+    executed = [at for at in executed if low <= at < high]
+    # On AMD-V the hypervisor delivers a stepped INT3 itself: the CPU never executes it.
+    int3 = gdb.value("&debuggee_int3")
+    assert int3 in visited and int3 not in executed
+    visited = [at for at in visited[:-1] if at != int3]
+    assert without_repetitions(executed) == without_repetitions(visited)
+    # Neither the guest nor its timer has been harmed.
+    gdb.do("detach")
+    expect_end(guest.machine)
+    assert int(guest.machine.seen(r"^DEBUGGEE: ticks=(\d+)$")[0].group(1)) > 0
+
+
+# --- a bad line --------------------------------------------------------------------------------
+
+def corrupted(source):
+    """What is no packet, or one that has suffered on its way: none is valid."""
+    text = source.choice([b"g", b"m1000,40", b"M1000,4:deadbeef", b"Z0,1000,1", b"c", b"s", b"k", b"vCont;c", b"D",
+                          b"G" + b"00" * 300, b"qSupported:swbreak+", b"P10=0000000000000000", b"X1000,4:abcd"])
+    packet = b"$" + text + b"#%02x" % (sum(text) & 0xff)
+    kind = source.choice([0, 1, 2, 3, 4] * 8 + [5])  # the last one takes long
+    if kind == 0:  # another bit in it
+        at = source.randrange(1, len(packet) - 3) if len(packet) > 5 else 1
+        wrong = packet[at] ^ 1 << source.randrange(7)
+        if wrong in b"$#}\x03" or packet[at] in b"#":
+            wrong = packet[at] ^ 0x80
+        return packet[:at] + bytes([wrong]) + packet[at + 1:]
+    if kind == 1:  # cut off, and the next one begins
+        return packet[:source.randrange(1, len(packet) - 1)]
+    if kind == 2:  # another sum
+        return packet[:-2] + b"%02x" % ((sum(text) + source.randrange(1, 256)) & 0xff)
+    if kind == 3:  # noise
+        return bytes(source.choice(range(256)) for _ in range(source.randrange(1, 40))).translate(None, b"$\x03")
+    if kind == 4:  # no sum at all
+        return packet[:-2] + source.choice([b"zz", b"$", b"#", b""])
+    text = b"m" * source.randrange(4097, 4400)
+    return b"$" + text + b"#%02x" % ((sum(text) + 1) & 0xff)
+
+
+@pytest.mark.seconds(30)
+@pytest.mark.parametrize("where,count", [("qemu", 300),
+                                         pytest.param("vtx", 300, marks=full)])
+def test_corrupted_packets(debugged, where, count):
+    """They are refused or thrown away, whatever they are; the guest and the next session know nothing of it."""
+    source = random.Random(count)
+    guest = debugged(where, 2 if where == "qemu" else 1, "rounds 20")
+    guest.machine.expect(r"^DEBUGGEE: main=", 150)
+    guest.machine.position = 0
+    raw = Raw(guest.relay.port)
+    for number in range(count):
+        raw.send(corrupted(source))
+        if number % 50 == 0:
+            # A packet among them is answered; while it is, the guest stands still.
+            assert raw.ask(b"qC") == b"QC1"
+            assert raw.ask(b"vMustReplyEmpty") == b""
+    raw.ask(b"D")
+    raw.close()
+    gdb = guest.attach_to_debuggee()
+    gdb.do("break debuggee_inner")
+    gdb.do("set var attached=1")
+    assert "debuggee_inner" in gdb.go()
+    gdb.do("delete")
+    gdb.do("detach")
+    expect_end(guest.machine)
+
+
+@pytest.mark.seconds(30)
+def test_a_peer_that_vanishes(debugged):
+    """In the middle of a packet, with breakpoints set: the next one begins anew."""
+    guest = debugged("qemu", 2, "rounds 20")
+    gdb = guest.attach_to_debuggee()
+    gdb.do("hbreak debuggee_middle")
+    gdb.do("set var attached=1")
+    assert "debuggee_middle" in gdb.go()
+    gdb.vanish()
+    raw = Raw(guest.relay.port)
+    raw.send(b"$m1000,")
+    raw.close()
+    gdb = guest.attach()
+    assert "debuggee_outer" not in gdb.do("info breakpoints")
+    gdb.do("detach")
+    expect_end(guest.machine)
+
+
+# --- Linux -------------------------------------------------------------------------------------
+
+@full
+@pytest.mark.seconds(90)
+def test_linux_from_its_first_function(vm, debugged):
+    """hbreak start_kernel, set while the firmware runs and nothing is mapped there."""
+    esp = linux_esp(do="shell", cmdline="nokaslr")
+    machine = vm.qemu(esp, cpus=2, timeout=300)
+    machine.expect("# ", 200)
+    machine.send("grep -E ' (start_kernel|linux_banner)$' /proc/kallsyms\r")
+    symbols = {}
+    while len(symbols) < 2:
+        address, name = machine.expect(r"^([0-9a-f]{16}) \w (\w+)$", 30).groups()
+        symbols[name] = int(address, 16)
+    machine.stop()
+
+    guest = debugged("qemu", 2, esp=linux_esp(do="checksum,warnings,poweroff", cmdline="nokaslr",
+                                              config={"gdb": "com2", "gdb-wait": "yes"}))
+    guest.machine.expect(r"cpu 0: .*guest starts at", 150)
+    gdb = guest.attach()
+    gdb.do(f"hbreak *{symbols['start_kernel']:#x}")
+    assert "Breakpoint 1, " in gdb.go(seconds=200)
+    assert registers(gdb, "rip")["rip"] == symbols["start_kernel"]
+    assert "Linux version" in gdb.do(f"x/s {symbols['linux_banner']:#x}")
+    gdb.do("delete")
+    gdb.do("stepi 20")
+    assert 0 < abs(registers(gdb, "rip")["rip"] - symbols["start_kernel"]) < 1 << 28
+    gdb.do("detach")
+    expect_linux(guest.machine, 2)
+    guest.machine.expect(r"GUEST: warnings=0$", 60)
+    assert guest.machine.wait_end(60) == 0

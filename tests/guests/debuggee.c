@@ -22,6 +22,7 @@ uint64_t debuggee_middle(uint64_t a);
 uint64_t debuggee_outer(uint64_t a);
 uint64_t debuggee_work(uint64_t rounds);
 uint64_t debuggee_register(void);
+void debuggee_wound(void);
 void debuggee_spin(void);
 void debuggee_write(void *argument);
 void debuggee_end(void);
@@ -61,10 +62,8 @@ __attribute__((noinline)) uint64_t debuggee_work(uint64_t rounds)
 				 :
 				 : "memory");
 		__asm__ volatile("pushfq; popq %0" : "=r"(flags));
-		__asm__ volatile("cli; nop; sti; nop; mov %%ss, %%eax; mov %%eax, %%ss; nop"
-				 :
-				 :
-				 : "eax", "memory");
+		__asm__ volatile("cli; nop; sti; nop; nop" : : : "memory");
+		__asm__ volatile(".globl debuggee_int3\ndebuggee_int3: int3" : : : "memory");
 		__asm__ volatile("push %0; popfq" : : "r"(flags) : "memory", "cc");
 		__asm__ volatile("xor %%eax, %%eax; cpuid" : : : "eax", "ebx", "ecx", "edx");
 		total += probe_random(&state) + to[i % sizeof(to)] + (flags & 0x100);
@@ -81,6 +80,12 @@ ALONE uint64_t debuggee_register(void)
 			 "debuggee_here: nop"
 			 : "=a"(value));
 	return value;
+}
+
+/* The timer runs. */
+ALONE void debuggee_wound(void)
+{
+	__asm__ volatile("");
 }
 
 /* With interrupts off: nothing but a debugger ends it. */
@@ -144,6 +149,7 @@ ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	probe_print("DEBUGGEE: register=0x%lx\n", debuggee_register());
 	expected = debuggee_work(rounds);
 	start_timer((uint32_t)probe_number(options, "timer", 5000000));
+	debuggee_wound();
 	sum = debuggee_work(rounds);
 	ticks = probe_this_cpu()->counts[VECTOR_PROBE];
 	stop_timer();

@@ -133,7 +133,7 @@ MORE = ("qemu-1", "qemu-4", "vtx-2", "svm-1", "svm-2")
 # Name of the row: what it runs. Sorted by name.
 PROBES = {
     "facts_apic": Probe("facts_apic", ("qemu-2",), ("qemu-1", "qemu-4"), "widths boot-off"),
-    "facts_apic_bochs": Probe("facts_apic", ("vtx-2",), ("vtx-1", "svm-1", "svm-2"), "vectors"),
+    "facts_apic_bochs": Probe("facts_apic", (), ("vtx-2", "vtx-1", "svm-1", "svm-2"), "vectors"),
     "facts_startup": Probe("facts_startup", ("qemu-2",), ("qemu-4",), "rounds 50", "rounds 1000",
                            seconds={"qemu": 16}),
     "facts_startup_bochs": Probe("facts_startup", (), ("vtx-2",), "rounds 5 patient",
@@ -148,7 +148,7 @@ PROBES = {
     "facts_cr": Probe("facts_cr", ("qemu-2",), ("qemu-1", "vtx-1"), "", "pairs other",
                       qemu_words="lax", seconds={"qemu": 16, "bochs": 120}),
     # QEMU dies of instruction breakpoints where the code segment's base is not 0.
-    "facts_debug": Probe("facts_debug", ("vtx-1",), ("svm-1",), seconds={"bochs": 70}),
+    "facts_debug": Probe("facts_debug", (), ("vtx-1", "svm-1"), seconds={"bochs": 70}),
     "facts_debug-flat": Probe("facts_debug", ("qemu-1",), ("qemu-2",), "flat full",
                               seconds={"qemu": 12}),
     "facts_exceptions": Probe("facts_exceptions", ("qemu-2",), ("qemu-1", "vtx-1", "svm-1"),

@@ -245,7 +245,7 @@ def corrupted(source):
 
 
 @pytest.mark.seconds(30)
-@pytest.mark.parametrize("where,count", [("qemu", 300),
+@pytest.mark.parametrize("where,count", [("qemu", 100),
                                          pytest.param("vtx", 300, marks=full)])
 def test_corrupted_packets(debugged, where, count):
     """They are refused or thrown away, whatever they are; the guest and the next session know nothing of it."""

@@ -30,7 +30,7 @@ def trace_report():
 
 
 @pytest.mark.seconds(25)
-@pytest.mark.parametrize("where,cpus", [("qemu", 2), ("vtx", 2),
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("vtx", 2, marks=full),
                                         pytest.param("svm", 1, marks=full)])
 def test_commands_of_gdb(vm, where, cpus):
     """What `monitor` says is what GDB sees, and exits of the quick way are in the trace. COM1 is the guest's alone."""

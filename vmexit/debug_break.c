@@ -81,34 +81,33 @@ static bool find_insn(struct vcpu *vcpu, gpa_t *gpa)
 }
 
 /*
- * A repeated string instruction, many iterations at once: one with two exits for each would take a kernel that clears its
- * memory from the page with the breakpoint minutes. False: the CPU does the next iteration.
+ * A repeated string instruction is emulated, many iterations at once: one with two exits for each would take a kernel minutes
+ * that clears its memory from the page with the breakpoint. The CPU does the others, and what the emulator leaves to it.
  */
-static bool repeat(struct vcpu *vcpu, enum exit_verdict *verdict)
+static enum exit_verdict execute(struct vcpu *vcpu, gpa_t gpa)
 {
 	static const struct emulate_target strings = { .traps_strings = true };
+	enum emulate_result result = EMULATE_NATIVE;
 	struct insn insn;
 
-	if (vcpu->step_kind != STEP_NONE || !guest_fetch_insn(vcpu, &insn) ||
-	    !(insn.rep || insn.repne))
-		return false;
-	switch (emulate_insn(vcpu, &insn, &strings)) {
+	if (vcpu->step_kind == STEP_NONE && guest_fetch_insn(vcpu, &insn) &&
+	    (insn.rep || insn.repne))
+		result = emulate_insn(vcpu, &insn, &strings);
+	switch (result) {
 	case EMULATE_DONE:
-		*verdict = VERDICT_NEXT_INSN;
-		return true;
+		return VERDICT_NEXT_INSN;
 	case EMULATE_RESUME:
-		*verdict = VERDICT_RESUME;
-		return true;
+		return VERDICT_RESUME;
 	case EMULATE_NATIVE:
 		break;
 	}
-	return false;
+	step_begin(vcpu, STEP_CODE, gpa);
+	return VERDICT_RESUME;
 }
 
 enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
 {
 	const struct debug_break *met = NULL;
-	enum exit_verdict verdict;
 	gpa_t insn;
 
 	if (find_insn(vcpu, &insn))
@@ -121,10 +120,7 @@ enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
 		stop_want(vcpu, &event);
 		return VERDICT_RESUME;
 	}
-	if (repeat(vcpu, &verdict))
-		return verdict;
-	step_begin(vcpu, STEP_CODE, gpa);
-	return VERDICT_RESUME;
+	return execute(vcpu, gpa);
 }
 
 /* --- the debugger ---------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@ import io
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -248,20 +247,11 @@ class TracingQemu(Qemu):
     def __init__(self, name, **options):
         super().__init__(name, icount=True, **options)
         self.trace = os.path.join(self.folder, "trace")
-        self.monitor = os.path.join(self.folder, "monitor")
-        self.extra += ["-monitor", f"unix:{self.monitor},server=on,wait=off", "-d", "nochain",
-                       "-dfilter", "0xffffffff80000000+0x200000", "-D", self.trace]
+        self.extra += ["-d", "nochain", "-dfilter", "0xffffffff80000000+0x200000", "-D", self.trace]
 
     def start_trace(self):
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.connect(self.monitor)
-            monitor.settimeout(10)
-            for line in ("one-insn-per-tb on", "log exec,nochain"):
-                data = b""
-                while not data.endswith(b"(qemu) "):
-                    data += monitor.recv(4096)
-                monitor.sendall(line.encode() + b"\n")
-            time.sleep(0.5)
+        self.monitor.do("one-insn-per-tb on")
+        self.monitor.do("log exec,nochain")
 
 
 def core_symbols():

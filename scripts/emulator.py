@@ -30,6 +30,7 @@ import tty
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from diskimage import BUILD, TOP, Esp, grub_program  # noqa: E402,F401
+from qemu_monitor import QemuMonitor  # noqa: E402
 
 PRIVATE = os.path.join(BUILD, "emulators")
 FIRMWARE = os.path.join(PRIVATE, "firmware")
@@ -48,6 +49,8 @@ SOLOVISOR = os.path.join(BUILD, "solovisor.efi")
 BOCHS_CMDLINE = "nokaslr mitigations=off clearcpuid=xsaves,mwaitx idle=nomwait"
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")
+# Of what state() says, the lines for the message: where each CPU is.
+STATE_SUMMARY = re.compile(r"^--- CPU.*|^[ER]IP=.*HLT=\d", re.MULTILINE)
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -314,7 +317,17 @@ class Machine:
                 pass
         self._files = []
 
+    def state(self):
+        """What the CPUs are doing, in lines for people; "" if the emulator does not tell."""
+        return ""
+
     def _fail(self, what):
+        state = self.state() if self.running else ""
+        if state:
+            path = os.path.join(LOGS, self.name + ".state")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(state)
+            what += "\n".join(["", *STATE_SUMMARY.findall(state), f"state: {path}"])
         raise EmulatorError(f"{self.name}: {what}\nlog: {self.log_path}\n"
                             f"last lines:\n{self.tail()}")
 
@@ -343,6 +356,7 @@ class Qemu(Machine):
         self.writable, self.cpu, self.machine, self.gdb = writable, cpu, machine, gdb
         self.variables, self.extra, self.debugcon = variables, list(extra), debugcon
         self.firmware_log = os.path.join(self.folder, "debugcon.log")
+        self.monitor = None  # a QemuMonitor
 
     def command(self, serial):
         """The command line, with `serial` as the argument of -serial."""
@@ -400,15 +414,34 @@ class Qemu(Machine):
 
     def _launch(self):
         ours, theirs = socket.socketpair()
-        self._files.append(ours)
+        monitor_ours, monitor_theirs = socket.socketpair()
+        self.monitor = QemuMonitor(monitor_ours)
+        self._files += [ours, self.monitor]
         errors = open(os.path.join(self.folder, "stderr"), "wb")
         self._files.append(errors)
         command = self.command("chardev:console")
-        command += ["-chardev", f"socket,id=console,fd={theirs.fileno()}"]
+        command += ["-chardev", f"socket,id=console,fd={theirs.fileno()}",
+                    "-chardev", f"socket,id=monitor,fd={monitor_theirs.fileno()}",
+                    "-mon", "chardev=monitor,mode=control"]
         self._spawn(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                    env=self.environment(), pass_fds=[theirs.fileno()])
+                    env=self.environment(), pass_fds=[theirs.fileno(), monitor_theirs.fileno()])
         theirs.close()
+        monitor_theirs.close()
         self._read_console(ours.fileno())
+
+    def state(self):
+        """Registers, local APIC and stack of each CPU, twice: what moves is not stuck."""
+        lines = []
+        try:
+            for _ in range(2):
+                for cpu in range(self.cpus):
+                    lines += [f"--- CPU {cpu}"]
+                    lines += [self.monitor.do(line, cpu)
+                              for line in ("info registers", "info lapic", "x /64gx $rsp", "x /8i $pc")]
+            lines.append(self.monitor.do("info pic"))
+        except (OSError, ValueError) as error:
+            lines.append(f"no more: {error}")
+        return "\n".join(lines).replace("\r", "")
 
     def errors(self):
         """What QEMU itself complained about."""

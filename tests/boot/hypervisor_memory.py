@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The hypervisor's memory from outside, in QEMU: what must never change once a guest runs.
 
-    memory = HypervisorMemory(port, "build/core.elf", base, size)    a QMP server; where the log says it is
+    memory = HypervisorMemory(machine.monitor, "build/core.elf", base, size)    where the log says it is
     memory.parts()      {"text": ..., "rodata": ..., "tables": ...}: check sums
 """
 import hashlib
-import json
 import os
-import socket
 import struct
 import subprocess
 import tempfile
@@ -21,38 +19,22 @@ HOST_WORDS = 39  # struct page_table
 
 
 class HypervisorMemory:
-    def __init__(self, port, elf, base, size):
+    def __init__(self, monitor, elf, base, size):
         self.base, self.size = base, size
         self.symbols = self._symbols(elf)
-        self.socket = socket.create_connection(("127.0.0.1", port), 30)
-        self.lines = self.socket.makefile("r", encoding="utf-8")
-        json.loads(self.lines.readline())
-        self._command("qmp_capabilities")
-
-    def close(self):
-        self.lines.close()
-        self.socket.close()
+        self.monitor = monitor
 
     @staticmethod
     def _symbols(elf):
         text = subprocess.run(["nm", elf], check=True, capture_output=True, text=True).stdout
         return {name: int(address, 16) for address, _, name in map(str.split, text.splitlines())}
 
-    def _command(self, name, **arguments):
-        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-        while True:
-            answer = json.loads(self.lines.readline())
-            if "error" in answer:
-                raise AssertionError(f"{name}: {answer['error']}")
-            if "return" in answer:
-                return
-
     def _read(self):
         """All of the reservation."""
         handle, path = tempfile.mkstemp()
         os.close(handle)
         try:
-            self._command("pmemsave", val=self.base, size=self.size, filename=path)
+            self.monitor.command("pmemsave", val=self.base, size=self.size, filename=path)
             with open(path, "rb") as file:
                 return file.read()
         finally:

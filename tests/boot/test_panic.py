@@ -9,7 +9,7 @@ import time
 import pytest
 
 from chains import linux_esp
-from emulator import BUILD, free_port
+from emulator import BUILD, EmulatorError, free_port
 
 CORE_VIRT_BASE = 0xffffffff80000000
 UD2 = bytes([0x0f, 0x0b])
@@ -100,6 +100,10 @@ def test_fault_in_the_hypervisor_stops_all_cpus(vm):
     machine.expect("all CPUs stopped", 60)
     assert machine.seen(r"solovisor: rip ffffffff8[0-9a-f]{7} rsp")
     expect_all_stopped(port)
+    # What a test that fails says of its machine: both CPUs, and more than once.
+    stop, _ = symbol("hv_stop_cpu")
+    with pytest.raises(EmulatorError, match=rf"--- CPU 1\nRIP={stop >> 12:013x}.*HLT=.\nstate: .*\.state"):
+        machine.expect("this is never said", 1)
 
 
 def expect_all_stopped(port):

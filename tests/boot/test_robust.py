@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from emulator import BUILD, free_port
+from emulator import BUILD
 from hypervisor_memory import HypervisorMemory
 from test_probes import expect_end, probe_esp
 
@@ -23,11 +23,8 @@ FACT = re.compile(r"^FACT: (cpu\d\.steps\.\d+-\d+) = (0x[0-9a-f]+) #([0-9a-f]{2}
 def start(vm, where, cpus, arguments, hosted, seconds):
     esp = probe_esp("robust", arguments, hosted=hosted)
     if where != "qemu":
-        return vm.bochs(esp, vendor=where, cpus=cpus, timeout=seconds), None
-    port = free_port()
-    machine = vm.qemu(esp, cpus=cpus, timeout=seconds,
-                      extra=["-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off"])
-    return machine, port
+        return vm.bochs(esp, vendor=where, cpus=cpus, timeout=seconds)
+    return vm.qemu(esp, cpus=cpus, timeout=seconds)
 
 
 def facts(text):
@@ -35,26 +32,25 @@ def facts(text):
             if sum(f"FACT: {key} = {value}".encode()) & 0xff == int(given, 16)}
 
 
-def run_steps(machine, port, hosted, seconds):
+def run_steps(machine, where, hosted, seconds):
     """All steps; in QEMU the hypervisor's memory is read from outside before and after them."""
     memory = None
     if hosted:
         said = machine.expect(r"^Solovisor \S+ \d CPUs?, (\d+) KiB at 0x([0-9a-f]+)$", 120)
         size, base = int(said.group(1)) * 1024, int(said.group(2), 16)
     machine.expect(r"^FACT: begin robust$", 120)
-    if hosted and port:
-        memory = HypervisorMemory(port, os.path.join(BUILD, "core.elf"), base, size)
+    if hosted and where == "qemu":
+        memory = HypervisorMemory(machine.monitor, os.path.join(BUILD, "core.elf"), base, size)
         before = memory.parts()
     machine.expect_any([r"^PROBE: all-steps ok$", r"PANIC.*$"], seconds)
     if memory:
         assert memory.parts() == before
-        memory.close()
 
 
 def run(vm, where, cpus, arguments, hosted, seconds):
     """Until its end; nothing stopped, nothing was said, and the hypervisor's memory is what it was."""
-    machine, port = start(vm, where, cpus, arguments, hosted, seconds + 240)
-    run_steps(machine, port, hosted, seconds)
+    machine = start(vm, where, cpus, arguments, hosted, seconds + 240)
+    run_steps(machine, where, hosted, seconds)
     expect_end(machine, 60)
     machine.expect(r"LAUNCH: :poweroff", 60)
     trouble = machine.seen(r"^.*(?:solovisor: |PANIC|BAD).*$")

@@ -68,6 +68,10 @@ class Relay:
         self.server.close()
 
 
+# What was sent before may take the line a while.
+ASKED_MAX = 12
+
+
 class Raw:
     """Packets, or what is none, without gdb."""
 
@@ -79,15 +83,16 @@ class Raw:
         self.socket.sendall(data)
 
     def ask(self, text):
-        """The answer to a packet, which is sent again until it is acknowledged."""
+        """The answer to a packet, which is sent again if it is not acknowledged."""
         packet = b"$" + text + b"#%02x" % (sum(text) & 0xff)
-        while True:
+        for _ in range(ASKED_MAX):
             self._drain()
             self.send(packet)
             got = self._until(re.compile(rb"\+\$([^#$]*)#[0-9a-f]{2}$"), 10)
             if got is not None:
                 self.send(b"+")
                 return got
+        raise AssertionError(f"no answer to {text!r}")
 
     def _drain(self):
         while select.select([self.socket], [], [], 0.3)[0]:

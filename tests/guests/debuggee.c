@@ -62,7 +62,11 @@ __attribute__((noinline)) uint64_t debuggee_work(uint64_t rounds)
 				 :
 				 : "memory");
 		__asm__ volatile("pushfq; popq %0" : "=r"(flags));
-		__asm__ volatile("cli; nop; sti; nop; nop" : : : "memory");
+		__asm__ volatile("cli; nop; sti; nop; mov %%ss, %%eax; mov %%eax, %%ss\n"
+				 ".globl debuggee_after_ss\ndebuggee_after_ss: nop"
+				 :
+				 :
+				 : "eax", "memory");
 		__asm__ volatile(".globl debuggee_int3\ndebuggee_int3: int3" : : : "memory");
 		__asm__ volatile("push %0; popfq" : : "r"(flags) : "memory", "cc");
 		__asm__ volatile("xor %%eax, %%eax; cpuid" : : : "eax", "ebx", "ecx", "edx");

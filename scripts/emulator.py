@@ -14,6 +14,7 @@ limit nor the process that started it.
 """
 import atexit
 import ctypes
+import fcntl
 import os
 import pty
 import re
@@ -51,6 +52,7 @@ BOCHS_CMDLINE = "nokaslr mitigations=off clearcpuid=xsaves,mwaitx idle=nomwait"
 ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")
 # Of what state() says, the lines for the message: where each CPU is.
 STATE_SUMMARY = re.compile(r"^--- CPU.*|^[ER]IP=.*HLT=\d", re.MULTILINE)
+CONSOLE_BYTES = 1 << 20
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -120,7 +122,7 @@ class Machine:
         self.position = 0
         self._raw = b""
         self._changed = threading.Condition()
-        self._console = None
+        self._keyboard = None
         self._threads = []
         self._files = []
         self.folder = os.path.join(RUN, name)
@@ -207,7 +209,12 @@ class Machine:
         """Type on the console.  The Shell wants '\\r' as its Enter."""
         data = text.encode()
         while data:
-            data = data[os.write(self._console, data):]
+            _, ready, _ = select.select([], [self._keyboard], [], 0.2)
+            if ready:
+                # What a pipe has room for at least; more might wait for a machine that has ended.
+                data = data[os.write(self._keyboard, data[:select.PIPE_BUF]):]
+            elif not self.running:
+                self._fail("the machine ended while somebody typed")
 
     def wait_end(self, timeout=60):
         """Wait until the emulator ends by itself; returns its exit status."""
@@ -253,8 +260,8 @@ class Machine:
         self.process = subprocess.Popen(command, start_new_session=True,
                                         preexec_fn=_die_with_parent, **options)
 
-    def _read_console(self, descriptor):
-        self._console = descriptor
+    def _read_console(self, descriptor, keyboard):
+        self._keyboard = keyboard
         reader = threading.Thread(target=self._reader, args=(descriptor,), daemon=True)
         reader.start()
         self._reader_thread = reader
@@ -413,21 +420,30 @@ class Qemu(Machine):
                     QEMU_MODULE_DIR=os.path.join(PRIVATE, "usr/lib/x86_64-linux-gnu/qemu"))
 
     def _launch(self):
-        ours, theirs = socket.socketpair()
-        monitor_ours, monitor_theirs = socket.socketpair()
-        self.monitor = QemuMonitor(monitor_ours)
-        self._files += [ours, self.monitor]
+        monitor, theirs = socket.socketpair()
+        self.monitor = QemuMonitor(monitor)
+        # A socket holds some 280 characters that come one by one, and QEMU drops those for which there is no room.
+        pipe = os.path.join(self.folder, "console")
+        screen, keyboard = (self._fifo(pipe + end) for end in (".out", ".in"))
+        fcntl.fcntl(screen, fcntl.F_SETPIPE_SZ, CONSOLE_BYTES)
+        self._files.append(self.monitor)
         errors = open(os.path.join(self.folder, "stderr"), "wb")
         self._files.append(errors)
         command = self.command("chardev:console")
-        command += ["-chardev", f"socket,id=console,fd={theirs.fileno()}",
-                    "-chardev", f"socket,id=monitor,fd={monitor_theirs.fileno()}",
+        command += ["-chardev", f"pipe,id=console,path={pipe}",
+                    "-chardev", f"socket,id=monitor,fd={theirs.fileno()}",
                     "-mon", "chardev=monitor,mode=control"]
         self._spawn(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                    env=self.environment(), pass_fds=[theirs.fileno(), monitor_theirs.fileno()])
+                    env=self.environment(), pass_fds=[theirs.fileno()])
         theirs.close()
-        monitor_theirs.close()
-        self._read_console(ours.fileno())
+        self._read_console(screen, keyboard)
+
+    def _fifo(self, path):
+        """Both ends, so that neither this nor QEMU waits for the other."""
+        os.mkfifo(path)
+        descriptor = os.open(path, os.O_RDWR)
+        self._files.append(os.fdopen(descriptor, "rb", buffering=0))
+        return descriptor
 
     def state(self):
         """Registers, local APIC and stack of each CPU, twice: what moves is not stuck."""
@@ -526,7 +542,7 @@ class Bochs(Machine):
         self._slave = serial_slave
         self._screen = screen
         threading.Thread(target=self._drain_screen, args=(screen,), daemon=True).start()
-        self._read_console(serial)
+        self._read_console(serial, serial)
 
     def _drain_screen(self, screen):
         """What the debugger prints; the display library has a terminal of its own, which it names here."""
@@ -559,7 +575,7 @@ class Bochs(Machine):
             pass
 
     def _cleanup(self):
-        for descriptor in (self._slave, self._screen, self._console):
+        for descriptor in (self._slave, self._screen, self._keyboard):
             try:
                 os.close(descriptor)
             except OSError:

@@ -4,9 +4,14 @@
 #include <stddef.h>
 
 #include "core/caps.h"
+#include "core/deadline.h"
 
 /* So long a line of ours waits for the end of one of the guest's. */
-#define PATIENCE_MS 50u
+#define PATIENCE_MS   50u
+/* A byte waits for those before it: a FIFO of them, each with its start and stop bit, and the guest's on a shared line. */
+#define STUCK_US      3000000u
+#define FIFO_BITS     (2 * UART_FIFO_BYTES * 10)
+#define US_PER_SECOND UINT64_C(1000000)
 
 struct line line_serial, line_gdb;
 
@@ -77,6 +82,36 @@ void line_put(const struct line *line, uint8_t byte)
 		uart_share_put(line->share, byte);
 	else
 		uart_send(&line->uart, byte);
+}
+
+static bool wait_until_it_takes(const struct line *line)
+{
+	uint64_t baud = line->baud != 0 ? line->baud : UART_CLOCK_HZ;
+	uint64_t deadline = deadline_in_us(STUCK_US + FIFO_BITS * US_PER_SECOND / baud);
+
+	while (!line_can_put(line)) {
+		if (deadline_is_over(deadline))
+			return false;
+		cpu_pause();
+	}
+	return true;
+}
+
+void line_put_patiently(struct line *line, uint8_t byte)
+{
+	line->is_stuck = line->is_stuck ? !line_can_put(line) : !wait_until_it_takes(line);
+	if (line->is_stuck)
+		line->dropped++;
+	else
+		line_put(line, byte);
+}
+
+uint32_t line_take_dropped(struct line *line)
+{
+	uint32_t dropped = line->dropped;
+
+	line->dropped = 0;
+	return dropped;
 }
 
 /* PC: the UART's interrupt passes through OUT2. */

@@ -21,6 +21,10 @@ struct line {
 	enum boot_serial_mode mode; /* of line_serial */
 	bool is_hidden;		    /* the guest finds no UART at its registers */
 	struct uart_share *share;   /* the guest's UART, too; else NULL */
+
+	/* Of line_put_patiently(), one CPU at a time. */
+	bool is_stuck;	  /* it was waited for in vain */
+	uint32_t dropped; /* bytes that it did not take */
 };
 
 /* The line of the key `serial` (log, monitor), and that of the key `gdb`. */
@@ -49,6 +53,14 @@ uint8_t line_get(const struct line *line);
 /* Whether it takes another byte now; then line_put() does not wait. */
 bool line_can_put(const struct line *line);
 void line_put(const struct line *line, uint8_t byte);
+/*
+ * Wait until the line takes the byte, but not for ever: one that has taken none for three seconds more than a working UART needs is
+ * absent, broken, or held by its other end. Then this byte and the following ones are dropped at once and counted, until it
+ * takes bytes again. One CPU at a time.
+ */
+void line_put_patiently(struct line *line, uint8_t byte);
+/* How many were dropped since the last call. */
+uint32_t line_take_dropped(struct line *line);
 /* Whether the last byte that was put on line_serial did not end a line: a prompt, or what was typed behind it. */
 bool line_is_begun(const struct line *line);
 

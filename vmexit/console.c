@@ -48,9 +48,7 @@ void console_begin(struct vcpu *vcpu, bool waits)
 
 static void put(void *line, uint8_t byte)
 {
-	while (!line_can_put(line))
-		cpu_pause();
-	line_put(line, byte);
+	line_put_patiently(line, byte);
 }
 
 static void prepare(void)
@@ -274,6 +272,15 @@ static bool is_for_command(const struct vcpu *leader)
 	       !console.is_interrupted && monitor_console_has_line();
 }
 
+/* Whoever waits there has not got it; the log knows by itself what to do with such a line. */
+static void report_dropped(const struct vcpu *leader, const char *whose, struct line *line)
+{
+	uint32_t dropped = line_take_dropped(line);
+
+	if (dropped != 0)
+		log_warn("cpu %u: %s line did not take %u bytes", leader->index, whose, dropped);
+}
+
 void console_session(struct vcpu *leader)
 {
 	const struct gdb_stop stop = why(leader);
@@ -298,5 +305,7 @@ void console_session(struct vcpu *leader)
 			goes_on = serve_monitor(leader, for_command);
 		}
 	}
+	report_dropped(leader, "the debugger's", &line_gdb);
+	report_dropped(leader, "the monitor's", &line_serial);
 	attention_release();
 }

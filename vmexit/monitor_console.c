@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/monitor_console.h"
 
-#include "arch/x86/insn.h"
 #include "core/exit_watch.h"
 #include "core/monitor.h"
 #include "core/monitor_line.h"
@@ -10,7 +9,7 @@
 
 /* One CPU at a time: the one that attends to the lines, or the leader of a stop. */
 static struct {
-	const struct line *line; /* NULL: none */
+	struct line *line; /* NULL: none */
 	bool is_ready;
 	bool has_line; /* entered, not yet run */
 	char entered[MONITOR_LINE_BYTES];
@@ -21,11 +20,8 @@ static struct {
 static void put(void *context, const char *text, size_t bytes)
 {
 	(void)context;
-	for (size_t i = 0; i < bytes; i++) {
-		while (!line_can_put(console.line))
-			cpu_pause();
-		line_put(console.line, (uint8_t)text[i]);
-	}
+	for (size_t i = 0; i < bytes; i++)
+		line_put_patiently(console.line, (uint8_t)text[i]);
 }
 
 /* A terminal wants a carriage return with each line feed. */
@@ -45,7 +41,7 @@ static void prepare(void)
 	console.is_ready = true;
 }
 
-void monitor_console_open(const struct line *line)
+void monitor_console_open(struct line *line)
 {
 	static const struct monitor_line_owner owner = { .prompt = "solovisor> ",
 							 .put = put,

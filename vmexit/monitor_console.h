@@ -18,7 +18,7 @@ enum monitor_wish {
 };
 
 /* Boot CPU, once: the line whose other end is a terminal. */
-void monitor_console_open(const struct line *line);
+void monitor_console_open(struct line *line);
 
 /* Whether the monitor has something to do while the guest runs. Cheap: on each look at the lines. */
 bool monitor_console_wants(void);

@@ -1,15 +1,18 @@
 // sources: core/line.c core/uart_share.c arch/x86/uart.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A serial line over a UART whose registers lie in memory, here the test's own. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/caps.h"
+#include "core/deadline.h"
 #include "core/line.h"
 
 struct host_values host_values;
@@ -126,6 +129,99 @@ static void after_sleep(void **state)
 	assert_int_equal(registers[UART_LCR], UART_LCR_8N1);
 }
 
+/* For a test, a second of this many cycles. */
+static void set_second(uint32_t cycles)
+{
+	host_values.tsc_khz = cycles / 1000;
+	line.is_stuck = false;
+	line.dropped = 0;
+}
+
+/* It takes nothing: the first byte is waited for, those behind it are not. */
+static void a_stuck_line_is_given_up(void **state)
+{
+	const uint32_t second = 20000000, bytes = 1000;
+	uint64_t start;
+
+	(void)state;
+	fill(0);
+	assert_true(open_with(4, 4, 115200));
+	set_second(second);
+	start = rdtsc();
+	line_put_patiently(&line, 'x');
+	assert_true(rdtsc() - start > UINT64_C(3) * second);
+	start = rdtsc();
+	for (uint32_t i = 0; i < bytes; i++)
+		line_put_patiently(&line, 'y');
+	assert_true(rdtsc() - start < (uint64_t)bytes * second / 10);
+	assert_true(line.is_stuck);
+	assert_int_not_equal(registers[UART_DATA], 'x');
+	assert_int_not_equal(registers[UART_DATA], 'y');
+	/* And again it takes bytes. */
+	registers[UART_LSR] = UART_LSR_THR_EMPTY;
+	line_put_patiently(&line, 'z');
+	assert_int_equal(registers[UART_DATA], 'z');
+	assert_false(line.is_stuck);
+	assert_int_equal(line_take_dropped(&line), bytes + 1);
+	assert_int_equal(line_take_dropped(&line), 0);
+	/* The next time it is waited for anew. */
+	registers[UART_LSR] = 0;
+	start = rdtsc();
+	line_put_patiently(&line, 'x');
+	assert_true(rdtsc() - start > UINT64_C(3) * second);
+	assert_int_equal(line_take_dropped(&line), 1);
+}
+
+/* What a FIFO holds takes longer than that at so low a rate. */
+static void a_slow_line_is_waited_for(void **state)
+{
+	const uint32_t second = 1000000;
+	uint64_t start;
+
+	(void)state;
+	fill(0);
+	assert_true(open_with(4, 4, 50));
+	set_second(second);
+	start = rdtsc();
+	line_put_patiently(&line, 'x');
+	assert_true(rdtsc() - start > UINT64_C(9) * second);
+	assert_int_equal(line_take_dropped(&line), 1);
+}
+
+static void *become_ready(void *argument)
+{
+	(void)argument;
+	usleep(20000);
+	*(volatile uint32_t *)&registers[UART_LSR] = UART_LSR_THR_EMPTY;
+	return NULL;
+}
+
+static void a_line_that_comes_to_it_loses_nothing(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	fill(0);
+	assert_true(open_with(4, 4, 115200));
+	set_second(4000000000);
+	assert_int_equal(pthread_create(&thread, NULL, become_ready, NULL), 0);
+	line_put_patiently(&line, 'x');
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(registers[UART_DATA], 'x');
+	assert_int_equal(line_take_dropped(&line), 0);
+}
+
+static void a_shut_line_takes_nothing(void **state)
+{
+	(void)state;
+	fill(UINT32_MAX);
+	assert_false(open_with(4, 1, 115200));
+	set_second(1000000);
+	line_put_patiently(&line, 'x');
+	assert_int_equal(registers[UART_DATA], UINT32_MAX);
+	assert_int_equal(line_take_dropped(&line), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +231,10 @@ int main(void)
 		cmocka_unit_test(bytes_by_looking),
 		cmocka_unit_test(after_sleep),
 		cmocka_unit_test(not_during_the_divisor),
+		cmocka_unit_test(a_stuck_line_is_given_up),
+		cmocka_unit_test(a_slow_line_is_waited_for),
+		cmocka_unit_test(a_line_that_comes_to_it_loses_nothing),
+		cmocka_unit_test(a_shut_line_takes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -541,7 +541,7 @@ static enum gdb_verdict command(struct packet *packet)
 	else if (is_word(line, "virt"))
 		packet->stub->physical = false;
 	else
-		packet->stub->target->command(line, say_output, packet);
+		packet->stub->target->command(packet->stub->reg_cpu, line, say_output, packet);
 	return say(packet, "OK");
 }
 

@@ -27,7 +27,8 @@ struct monitor {
 	const struct monitor_target *target;
 	void (*say)(void *context, const char *text);
 	void *context;
-	bool in_gdb; /* a line of GDB's: it alone runs the guest */
+	bool in_gdb;	  /* GDB alone runs the guest */
+	bool follows_gdb; /* a line of GDB's own: `cpu` is its thread's */
 
 	unsigned cpu;	/* that commands without a CPU mean */
 	bool stopped;	/* the guest stays stopped behind the line */
@@ -53,6 +54,12 @@ void monitor_init(struct monitor *monitor, const struct monitor_target *target);
 
 /* The line ends with a 0. */
 void monitor_line_run(struct monitor *monitor, const char *line);
+
+/*
+ * A line of GDB's `monitor`: where it names no CPU it means `cpu`, that of GDB's thread. Which one the monitor's own lines
+ * mean stays as it was.
+ */
+void monitor_line_run_in_gdb(struct monitor *monitor, unsigned cpu, const char *line);
 
 /* For the line editor: the words that may stand there (core/monitor_line.h). */
 const char *monitor_word(void *context, const char *text, size_t word, unsigned number);

@@ -199,9 +199,10 @@ static const char *change_break(unsigned cpu, enum gdb_break kind, uint64_t addr
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static void command(const char *line, void (*say)(void *context, const char *text), void *context)
+static void command(unsigned cpu, const char *line, void (*say)(void *context, const char *text),
+		    void *context)
 {
-	monitor_console_command(line, say, context);
+	monitor_console_command(cpu, line, say, context);
 }
 
 const struct gdb_target debug_target = {

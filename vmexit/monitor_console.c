@@ -180,13 +180,12 @@ void monitor_console_forget(void)
 	memset(console.monitor.breaks, 0, sizeof(console.monitor.breaks));
 }
 
-void monitor_console_command(const char *line, void (*say_to_gdb)(void *context, const char *text),
-			     void *context)
+void monitor_console_command(unsigned cpu, const char *line,
+			     void (*say_to_gdb)(void *context, const char *text), void *context)
 {
 	struct monitor *monitor = &console.monitor;
 
 	monitor->say = say_to_gdb;
 	monitor->context = context;
-	monitor->in_gdb = true;
-	monitor_line_run(monitor, line);
+	monitor_line_run_in_gdb(monitor, cpu, line);
 }

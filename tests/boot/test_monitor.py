@@ -37,8 +37,13 @@ def test_commands_of_gdb(vm, where, cpus):
     guest = Debugged(vm, where, cpus, "rounds 5", **{"serial-mode": "pass", "log": "info"})
     try:
         gdb = guest.attach_to_debuggee()
-        # Whichever CPU noticed the debugger, the monitor begins with CPU 0.
-        gdb.do("thread 1")
+        # Whichever CPU noticed the debugger: the monitor's commands are about the thread that is looked at.
+        for cpu in [*range(1, cpus), 0]:
+            gdb.do(f"thread {cpu + 1}")
+            assert f"rip {gdb.value('$cs'):04x}:{gdb.value('$rip'):016x}\n" in gdb.do("monitor regs")
+            assert gdb.do("monitor cpu") == f"cpu {cpu}\n"
+            assert f"\n* cpu {cpu} " in "\n" + gdb.do("monitor cpus")
+        assert gdb.do("monitor cpu 0").startswith("cpu: it is that of GDB's thread")
         assert re.search(r"^Solovisor \S+ on (VT-x|AMD-V), %d CPUs$" % cpus, gdb.do("monitor version"),
                          re.M)
         rip = gdb.value("$rip")

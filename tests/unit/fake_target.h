@@ -24,6 +24,7 @@ static struct fake_target {
 	uint8_t memory[FAKE_BYTES];
 	unsigned breakpoints[GDB_BREAK_KINDS];
 	char command[300];
+	unsigned command_cpu;
 } target;
 
 static void fake_target_reset(void)
@@ -115,13 +116,14 @@ static size_t fake_memory_map(size_t offset, char *buffer, size_t bytes)
 }
 
 /* "fill N" prints N times "x". */
-static void fake_command(const char *line, void (*say)(void *context, const char *text),
-			 void *context)
+static void fake_command(unsigned cpu, const char *line,
+			 void (*say)(void *context, const char *text), void *context)
 {
 	static char text[10000];
 	unsigned count = 0;
 
 	snprintf(target.command, sizeof(target.command), "%s", line);
+	target.command_cpu = cpu;
 	if (sscanf(line, "fill %u", &count) == 1 && count < sizeof(text)) {
 		memset(text, 'x', count);
 		text[count] = 0;

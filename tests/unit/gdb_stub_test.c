@@ -329,6 +329,19 @@ static void commands_go_to_the_monitor(void **state)
 	(void)state;
 	expect("qRcmd,63707573", "OK");
 	assert_string_equal(target.command, "cpus");
+	assert_int_equal(target.command_cpu, 0);
+	/* It is about the thread that is looked at. */
+	expect("Hg2", "OK");
+	expect("qRcmd,72656773", "OK");
+	assert_string_equal(target.command, "regs");
+	assert_int_equal(target.command_cpu, 1);
+	expect("Hg1", "OK");
+	expect("qRcmd,72656773", "OK");
+	assert_int_equal(target.command_cpu, 0);
+	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .cpu = 1, .signal = 2 });
+	expect("qRcmd,72656773", "OK");
+	assert_int_equal(target.command_cpu, 1);
+	expect("Hg1", "OK");
 	expect("qRcmd,6370757", "E01");
 	expect("qRcmd,zz", "E01");
 	/* "fill 5000" */

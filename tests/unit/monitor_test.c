@@ -280,6 +280,42 @@ static void the_guest_is_stopped_and_stepped(void **state)
 	says("stop", "stop: GDB runs the guest: use its own commands\n");
 }
 
+static const char *run_in_gdb(unsigned cpu, const char *line)
+{
+	said_bytes = 0;
+	said[0] = 0;
+	monitor_line_run_in_gdb(&monitor, cpu, line);
+	return said;
+}
+
+/* Lines of GDB's mean the CPU of its thread, and leave the monitor's own choice alone. */
+static void lines_of_gdb_follow_its_thread(void **state)
+{
+	(void)state;
+	target.state[0].regs.rip = 0x111000;
+	target.state[1].regs.rip = 0x222000;
+	says("cpu 0", "cpu 0\n");
+	assert_non_null(strstr(run_in_gdb(1, "regs"), "222000"));
+	assert_non_null(strstr(run_in_gdb(0, "regs"), "111000"));
+	assert_non_null(strstr(run_in_gdb(0, "regs 1"), "222000"));
+	assert_string_equal(run_in_gdb(1, "cpu"), "cpu 1\n");
+	assert_non_null(strstr(run_in_gdb(1, "cpus"), "\n* cpu 1 "));
+	assert_string_equal(run_in_gdb(2, "regs"), "regs: the CPU waits for a SIPI\n");
+	/* Its address is one of this CPU's. */
+	assert_non_null(strstr(run_in_gdb(1, "x/xb 0x10001007"), "31"));
+	assert_null(strstr(run_in_gdb(0, "x/xb 0x10001007"), "31"));
+	assert_string_equal(run_in_gdb(0, "cpu 1"),
+			    "cpu: it is that of GDB's thread: use `thread N`, "
+			    "which is CPU N - 1\n");
+	says("cpu", "cpu 0\n");
+	mentions("regs", "111000");
+	/* Beside GDB the monitor has a choice of its own. */
+	says("cpu 1", "cpu 1\n");
+	assert_non_null(strstr(run_in_gdb(0, "regs"), "111000"));
+	mentions("regs", "222000");
+	says("cpu", "cpu 1\n");
+}
+
 static void events_are_injected(void **state)
 {
 	const struct regs_sync_events *events = &target.stored[0].events;
@@ -439,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup(return_addresses_are_found, reset),
 		cmocka_unit_test_setup(breakpoints_come_and_go, reset),
 		cmocka_unit_test_setup(the_guest_is_stopped_and_stepped, reset),
+		cmocka_unit_test_setup(lines_of_gdb_follow_its_thread, reset),
 		cmocka_unit_test_setup(events_are_injected, reset),
 		cmocka_unit_test_setup(exits_are_counted_and_rated, reset),
 		cmocka_unit_test_setup(the_trace_is_dumped, reset),

@@ -163,13 +163,13 @@ class Gdb:
         return self.do(command, seconds)
 
     def interrupt(self, seconds=60):
-        """After `start` of something that does not end by itself."""
+        """After `start`."""
         self.child.sendintr()
         return self.wait(seconds)
 
     def start(self, command="continue"):
         self.child.sendline(command)
-        self.child.expect(re.escape(command))
+        self.child.expect(r"Continuing\.")
 
     def vanish(self):
         """Without a word; gdb that is ended in any other way detaches."""

@@ -2,6 +2,7 @@
 """GDB below the guest: Debian's gdb on the hypervisor's own serial line, QEMU for AMD-V and Bochs for VT-x."""
 import random
 import re
+import time
 
 import pytest
 from chains import PROGRAM, dos, expect_linux, linux_esp
@@ -133,6 +134,35 @@ def test_before_the_first_instruction(debugged, where, cpus):
     assert not guest.machine.seen("LAUNCH: " + re.escape(dos(PROGRAM)))
     gdb.do("detach")
     guest.machine.expect(r"^DEBUGGEE: main=", 150)
+
+
+@pytest.mark.seconds(20)
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("qemu", 1, marks=full), pytest.param("vtx", 1, marks=full),
+                                        pytest.param("vtx", 2, marks=full), pytest.param("svm", 1, marks=full)])
+def test_interrupt_with_interrupts_off(debugged, where, cpus):
+    """Ctrl-C while each CPU spins with interrupts off, and exits for nothing: where it is, what it waits for, and on."""
+    guest = debugged(where, cpus, "rounds 5 spin")
+    gdb = guest.attach_to_debuggee()
+    gdb.do("set var attached=1")
+    gdb.start()
+    guest.machine.expect(r"^DEBUGGEE: spins$", 150)
+    # The last CPU to spin says that all do before it begins, so that the first look may be early.
+    assert "received signal SIGINT" in gdb.interrupt()
+    counts = [gdb.value(f"spun[{cpu}]") for cpu in range(cpus)]
+    gdb.start()
+    time.sleep(0.5)
+    assert "received signal SIGINT" in gdb.interrupt()
+    for cpu in range(cpus):
+        gdb.do(f"thread {cpu + 1}")
+        assert re.match(r"#0 .*debuggee_spin \(argument=", gdb.do("bt 1"))
+        assert registers(gdb, "eflags")["eflags"] & 0x200 == 0
+        assert gdb.value(f"spun[{cpu}]") > counts[cpu], "the guest did not run in between"
+    gdb.do("set var released=0x77")
+    gdb.do("break debuggee_end")
+    assert "debuggee_end" in gdb.go(seconds=120)
+    gdb.do("detach")
+    expect_end(guest.machine)
+    assert guest.machine.seen(r"^DEBUGGEE: released=119$")
 
 
 # --- steps -------------------------------------------------------------------------------------

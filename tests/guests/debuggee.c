@@ -14,7 +14,7 @@ enum { WRITES = 20 };
 /* The debugger's to change. */
 volatile uint64_t attached, released, knob = 1;
 /* Its to watch. */
-volatile uint64_t watched[4];
+volatile uint64_t watched[4], spun[PROBE_CPUS_MAX];
 volatile uint64_t sum;
 
 uint64_t debuggee_inner(uint64_t a, uint64_t b);
@@ -23,7 +23,7 @@ uint64_t debuggee_outer(uint64_t a);
 uint64_t debuggee_work(uint64_t rounds);
 uint64_t debuggee_register(void);
 void debuggee_wound(void);
-void debuggee_spin(void);
+void debuggee_spin(void *argument);
 void debuggee_write(void *argument);
 void debuggee_end(void);
 
@@ -92,11 +92,14 @@ ALONE void debuggee_wound(void)
 	__asm__ volatile("");
 }
 
-/* With interrupts off: nothing but a debugger ends it. */
-ALONE void debuggee_spin(void)
+/* With interrupts off, and nothing in it that exits: only a debugger ends it. */
+ALONE void debuggee_spin(void *argument)
 {
+	uint64_t index = (uint64_t)argument;
+
+	__asm__ volatile("cli");
 	while (!released)
-		__asm__ volatile("pause");
+		spun[index]++;
 }
 
 __attribute__((noinline)) void debuggee_write(void *argument)
@@ -139,6 +142,18 @@ static void write_from_all(void)
 		probe_check(watched[i] == WRITES, "writes", "%u: %lu", i, watched[i]);
 }
 
+static void spin_on_all(void)
+{
+	for (uint32_t i = 1; i < probe_cpu_count; i++)
+		probe_check(probe_start_and_wait(i, debuggee_spin, (void *)(uint64_t)i), "spinner",
+			    "%u", i);
+	probe_print("DEBUGGEE: spins\n");
+	debuggee_spin(NULL);
+	for (uint32_t i = 1; i < probe_cpu_count; i++)
+		probe_check(probe_join(i, 60000), "released", "%u", i);
+	probe_print("DEBUGGEE: released=%lu\n", released);
+}
+
 ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
 	const char *options = probe_begin(image, table);
@@ -162,7 +177,7 @@ ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	if (probe_has_word(options, "writers"))
 		write_from_all();
 	if (probe_has_word(options, "spin"))
-		debuggee_spin();
+		spin_on_all();
 	debuggee_end();
 	return probe_end();
 }

@@ -6,6 +6,7 @@
 #include "boot/firmware.h"
 #include "boot/guest_linux.h"
 #include "boot/guest_next.h"
+#include "boot/pe.h"
 #include "boot/report.h"
 #include "boot/text.h"
 
@@ -67,6 +68,25 @@ EFI_STATUS guest_prepare(struct guest *guest, const struct config *config)
 	if (EFI_ERROR(status))
 		guest_discard(guest);
 	return status;
+}
+
+void guest_report(const struct guest *guest)
+{
+	const EFI_LOADED_IMAGE *image;
+	uint64_t base, entry;
+
+	if (guest->path == NULL)
+		return;
+	image = firmware_protocol(guest->image, &firmware_loaded_image_guid);
+	if (image == NULL)
+		return;
+	base = (uint64_t)(UINTN)image->ImageBase;
+	entry = pe_entry_offset(image->ImageBase, image->ImageSize);
+	if (entry != 0)
+		report_line("%s at 0x%lx, %lu KiB, entry point 0x%lx", guest->path, base,
+			    image->ImageSize / 1024, base + entry);
+	else
+		report_line("%s at 0x%lx, %lu KiB", guest->path, base, image->ImageSize / 1024);
 }
 
 static void guest_release(struct guest *guest)

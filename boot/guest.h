@@ -18,6 +18,9 @@ struct guest {
 /* Load what the configuration asks for. Reports its failure, after which nothing is left loaded. */
 EFI_STATUS guest_prepare(struct guest *guest, const struct config *config);
 
+/* Where it is loaded and begins, in one line: for whoever wants to stop there. Nothing for guest = next. */
+void guest_report(const struct guest *guest);
+
 /* Start it and return what it returns; for guest = next, what makes our starter go on. */
 EFI_STATUS guest_start(struct guest *guest);
 

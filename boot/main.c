@@ -89,6 +89,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	status = guest_prepare(&guest, &config);
 	if (EFI_ERROR(status))
 		return status;
+	if (config.log_level >= BOOT_LOG_INFO)
+		guest_report(&guest);
 	status = main_virtualize(&config);
 	if (EFI_ERROR(status)) {
 		guest_discard(&guest);

@@ -4,12 +4,10 @@ import importlib.machinery
 import importlib.util
 import os
 import re
-import socket
-import time
 
-import pexpect.fdpexpect
 import pytest
-from emulator import LOGS, TOP, Patience, free_port
+from emulator import TOP, Patience, free_port
+from terminal import PROMPT, Terminal
 from test_gdb import Debugged
 from test_probes import expect_end, probe_esp
 
@@ -18,7 +16,6 @@ full = pytest.mark.full
 # What a guest that is in its NMI handler, or has interrupts off, may answer some times.
 REFUSED = "inject: the event cannot be delivered now\n"
 TRIES = 50
-PROMPT = "solovisor> "
 
 
 def trace_report():
@@ -86,50 +83,6 @@ def test_commands_of_gdb(vm, where, cpus):
 
 # --- on a line of its own ---------------------------------------------------------------------------
 
-
-class Terminal:
-    """The other end of the monitor's line."""
-
-    def __init__(self, name, port):
-        self.socket = self._connect(port)
-        os.makedirs(LOGS, exist_ok=True)
-        self.log = open(os.path.join(LOGS, name + ".monitor"), "w", encoding="utf-8")
-        self.line = pexpect.fdpexpect.fdspawn(self.socket.fileno(), encoding="latin-1", timeout=1,
-                                              logfile=self.log)
-
-    @staticmethod
-    def _connect(port):
-        for _ in range(300):
-            try:
-                return socket.create_connection(("127.0.0.1", port), timeout=5)
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("the emulator does not listen")
-
-    def expect(self, pattern, seconds=60):
-        """What came before the pattern, as text without carriage returns."""
-        patience = Patience(seconds)
-        while self.line.expect([pattern, pexpect.TIMEOUT]):
-            assert patience.tick() > 0, f"no {pattern!r} in {self.line.before[-2000:]!r}"
-        return self.line.before.replace("\r", "")
-
-    def type(self, keys):
-        self.line.send(keys)
-
-    def do(self, command, seconds=60, with_log=False):
-        """What a command prints."""
-        self.type(command + "\r")
-        self.expect(re.escape(command) + "\r\n", seconds)
-        said = self.expect(re.escape(PROMPT), seconds)
-        self.expect(re.escape("\x1b[K"), seconds)
-        # Lines of the log may come at any time.
-        return said if with_log else re.sub(r"^solovisor: .*\n", "", said, flags=re.MULTILINE)
-
-    def close(self):
-        self.line.close()
-        self.log.close()
-
-
 @pytest.fixture(name="terminals")
 def fixture_terminals():
     opened = []
@@ -138,8 +91,14 @@ def fixture_terminals():
         terminal.close()
 
 
+def expect_guest(machine):
+    """Its three addresses."""
+    found = machine.expect(r"MONITORED: count=0x(\w+) work=0x(\w+) text=0x(\w+)\n", 240)
+    return [int(word, 16) for word in found.groups()]
+
+
 def start(vm, terminals, where, cpus, **config):
-    """A machine with the guest of these tests, and the terminal; its three addresses."""
+    """A machine with the guest of these tests, the terminal at its second line, and the guest's addresses."""
     port = free_port()
     esp = probe_esp("monitored", **{"serial": "com2", "serial-mode": "own", **config})
     if where == "qemu":
@@ -147,14 +106,11 @@ def start(vm, terminals, where, cpus, **config):
             "-serial", f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"])
     else:
         machine = vm.bochs(esp, vendor=where, cpus=cpus, timeout=600, gdb=port)
-    terminal = Terminal(machine.name, port)
+    terminal = Terminal(machine, port)
     terminals.append(terminal)
-    found = machine.expect(r"MONITORED: count=0x(\w+) work=0x(\w+) text=0x(\w+)\n", 240)
-    # From here on whoever types sees the prompt.
-    terminal.type("\r")
-    terminal.expect(re.escape(PROMPT))
-    terminal.expect(re.escape("\x1b[K"))
-    return machine, terminal, [int(word, 16) for word in found.groups()]
+    addresses = expect_guest(machine)
+    terminal.begin(config.get("serial-mode") == "share")
+    return machine, terminal, addresses
 
 
 def value_at(terminal, address):
@@ -242,6 +198,17 @@ def until(terminal, command, is_good):
         assert patience.tick() > 0, said
 
 
+def newest_exits(terminal):
+    """Forty that have happened since this was called, and a few."""
+    assert terminal.do("trace on") == "the trace is on\n"
+    until(terminal, "trace",
+          lambda said: int(re.search(r": (\d+) exits kept", said).group(1)) >= 50)
+    assert terminal.do("trace off") == "the trace is off\n"
+    dump = trace_report().parse(terminal.do("trace dump 40", 120))
+    assert len(dump.exits) == 40
+    return dump.exits
+
+
 def measure(terminal, work):
     """Exits, counted and recorded."""
     def cpuids(said):
@@ -249,14 +216,7 @@ def measure(terminal, work):
 
     first = cpuids(terminal.do("stats"))
     until(terminal, "stats", lambda said: cpuids(said) > first)
-    assert terminal.do("trace on") == "the trace is on\n"
-    until(terminal, "trace",
-          lambda said: int(re.search(r": (\d+) exits kept", said).group(1)) >= 50)
-    assert terminal.do("trace off") == "the trace is off\n"
-    dumped = terminal.do("trace dump 40", 120)
-    dump = trace_report().parse(dumped)
-    assert len(dump.exits) == 40
-    found = [exit for exit in dump.exits if exit.kind == "CPUID"]
+    found = [exit for exit in newest_exits(terminal) if exit.kind == "CPUID"]
     assert found and all(work <= exit.rip < work + 0x1000 for exit in found if exit.cpu == 0)
     assert "leaf=0.0 eax=" in found[0].detail and found[0].cycles > 0
     terminal.type("stats live\r")
@@ -264,8 +224,7 @@ def measure(terminal, work):
         terminal.expect(r"exits: \d+/s on \d CPUs; a key ends this")
         terminal.expect(r"CPUID +#+ +\d+/s")
     terminal.type("q")
-    terminal.expect(re.escape(PROMPT))
-    terminal.expect(re.escape("\x1b[K"))
+    terminal.expect_prompt()
 
 
 def watch(terminal, count, work):
@@ -281,27 +240,24 @@ def watch(terminal, count, work):
     assert value_at(terminal, count) == first, "the guest runs"
     here = rip_of(terminal)
     terminal.type("step 3\r")
-    said = terminal.expect(re.escape(PROMPT)) + terminal.expect(re.escape("\x1b[K"))
+    said = terminal.expect_prompt()
     assert re.search(r"cpu 0: RIP \w+:\w+\n", said)
     assert rip_of(terminal) != here
     assert terminal.do(f"break {work:#x}") == f" 0: execution of {work:016x}\n"
     terminal.type("cont\r")
     terminal.expect(rf"cpu 0: breakpoint: RIP \w+:0*{work:x}\r\n")
-    terminal.expect(re.escape(PROMPT))
-    terminal.expect(re.escape("\x1b[K"))
+    terminal.expect_prompt()
     assert rip_of(terminal) == work
     assert terminal.do("delete 0") == ""
     first = value_at(terminal, count)
     assert terminal.do(f"watch {count:#x} 8") == f" 0: writes to {count:016x}, 8 bytes\n"
     terminal.type("cont\r")
     terminal.expect(rf"cpu 0: one of the writes to 0*{count:x}: RIP")
-    terminal.expect(re.escape(PROMPT))
-    terminal.expect(re.escape("\x1b[K"))
+    terminal.expect_prompt()
     assert value_at(terminal, count) == first + 1
     assert terminal.do("delete all") == ""
     terminal.type("cont\r")
-    terminal.expect(re.escape(PROMPT))
-    terminal.expect(re.escape("\x1b[K"))
+    terminal.expect_prompt()
     patience = Patience(30)
     while value_at(terminal, count) <= first + 1:
         assert patience.tick() > 0
@@ -320,37 +276,75 @@ def test_typed_commands(vm, terminals, where, cpus):
     assert "cpu 0: APIC ID 0x0, guest starts at" in terminal.do("log", with_log=True)
     assert terminal.do("inject nmi") == ""
     machine.expect("MONITORED: NMI", 60)
-    # The last one: the guest powers the machine off after it.
+    interrupt(terminal)
+    machine.expect("MONITORED: interrupt", 60)
+    assert expect_end(machine) == 2
+
+
+def interrupt(terminal):
+    """The second of the events that end the guest."""
     for _ in range(TRIES):
         if terminal.do("inject 0x91") != REFUSED:
-            break
+            return
+    assert False, "the guest never takes interrupts"
+
+
+@pytest.mark.seconds(15)
+def test_shared_line(vm, terminals):
+    """One line for the guest and the monitor; Ctrl-] gives the keyboard to and fro."""
+    machine = vm.qemu(probe_esp("monitored", **{"serial-mode": "share", "log": "info"}), cpus=2, timeout=300)
+    addresses = expect_guest(machine)
+    terminal = Terminal(machine)
+    terminals.append(terminal)
+    terminal.type("version\r")
+    assert "on AMD-V, 2 CPUs" not in terminal.begin(shared=True), "the guest's keys came to the monitor"
+    look(terminal, 2, *addresses)
+    assert terminal.do("inject nmi") == ""
+    machine.expect("MONITORED: NMI", 60)
+    interrupt(terminal)
+    machine.expect("MONITORED: interrupt", 60)
+    terminal.type("\x1d")
+    assert expect_end(machine) == 2
+
+
+@full
+@pytest.mark.seconds(20)
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), ("vtx", 1)])
+def test_shared_second_line(vm, terminals, where, cpus):
+    """Two lines: the guest prints on one, the other is its own and the monitor's."""
+    machine, terminal, addresses = start(vm, terminals, where, cpus, **{"serial-mode": "share", "log": "info"})
+    look(terminal, cpus, *addresses)
+    edit(terminal)
+    assert terminal.do("inject nmi") == ""
+    machine.expect("MONITORED: NMI", 60)
+    terminal.type("\x1d")
+    terminal.expect("the keyboard is the guest's")
+    terminal.type("version\r")
+    assert "CPUs" not in terminal.begin(shared=True), "the guest's keys came to the monitor"
+    interrupt(terminal)
     machine.expect("MONITORED: interrupt", 60)
     assert expect_end(machine) == 2
 
 
 @pytest.mark.seconds(15)
-def test_shared_line(vm):
-    """One line for the guest and the monitor; Ctrl-] gives the keyboard to and fro."""
-    machine = vm.qemu(probe_esp("monitored", **{"serial-mode": "share", "log": "info"}), cpus=2, timeout=300)
-    machine.expect("MONITORED: count=", 120)
-    machine.send("version\r")
-    machine.send("\x1d")
-    machine.expect("the keyboard is the hypervisor's", 60)
-    machine.send("\r")
-    machine.expect(PROMPT, 60)
-    assert not machine.seen("on AMD-V, 2 CPUs"), "the guest's keys came to the monitor"
-    machine.send("version\r")
-    machine.expect(r"Solovisor \S+ on AMD-V, 2 CPUs", 60)
-    machine.send("inject nmi\r")
-    machine.expect("MONITORED: NMI", 60)
-    for _ in range(TRIES):
-        machine.send("inject 0x91\r")
-        if machine.expect_any(["MONITORED: interrupt", REFUSED.strip()], 60)[0] == 0:
-            break
-    else:
-        assert False, "the guest never takes interrupts"
-    machine.send("\x1d")
-    assert expect_end(machine) == 2
+def test_only_line(vm, terminals):
+    """One line, and it is the hypervisor's: what the guest prints goes nowhere, the rest of it is as always."""
+    machine = vm.qemu(probe_esp("monitored", **{"serial": "com1", "serial-mode": "own", "log": "info"}), cpus=2, timeout=300)
+    machine.expect("cpu 0: APIC ID 0x0, guest starts at", 150)
+    terminal = Terminal(machine)
+    terminals.append(terminal)
+    terminal.begin()
+    assert "on AMD-V, 2 CPUs\n" in terminal.do("version")
+    # The firmware is still at work; then nothing exits but the one CPUID of the guest's loop.
+    patience = Patience(60)
+    while len({exit.rip for exit in newest_exits(terminal) if exit.kind != "kick"}) != 1:
+        assert patience.tick() > 0
+    assert len(re.findall(r"^[* ] cpu \d+ ", terminal.do("cpus"), re.MULTILINE)) == 2
+    assert "hidden: all ones" in terminal.do("maps")
+    assert terminal.do("inject nmi") == ""
+    interrupt(terminal)
+    assert machine.wait_end(60) == 0
+    assert not machine.seen("MONITORED|PROBE|LAUNCH")
 
 
 @pytest.mark.seconds(15)

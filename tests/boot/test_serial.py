@@ -2,6 +2,7 @@
 """The hypervisor's serial lines: whose they are, and that what comes in on them is noticed."""
 import hashlib
 import os
+import re
 import select
 import socket
 import struct
@@ -11,6 +12,7 @@ import time
 import pytest
 from chains import linux_esp
 from emulator import free_port
+from terminal import Terminal
 from test_probes import expect_end, probe_esp
 from test_sleep import sleep_in_linux
 
@@ -99,12 +101,14 @@ def pattern(count):
     return "".join("\n" if i % 61 == 60 else chr(ord("A") + i % 53) for i in range(count))
 
 
-def type_slowly(machine, text, escape=False):
-    """As much as a line at 115200 baud takes; in between the keyboard is the hypervisor's now and then."""
+def type_slowly(machine, text, escape=False, terminal=None):
+    """As much as a line at 115200 baud takes; in between the keyboard is the hypervisor's now and then, or its own line is used."""
     for at in range(0, len(text), 512):
         machine.send(text[at:at + 512])
         if escape and at % 2048 == 0:
             machine.send("\x1dnot for the guest\x15\x1d")  # and the monitor forgets it
+        if terminal and at % (32 << 10) == 0:
+            assert re.search(r"^\* cpu 0 .* 64-bit ", terminal.do("cpus"), re.MULTILINE)
         time.sleep(0.02)
 
 
@@ -141,17 +145,12 @@ def linux(vm, config, **options):
     return machine
 
 
-@pytest.mark.seconds(40)
-@pytest.mark.parametrize("mode,kilobytes", [
-    pytest.param("share", 8, marks=full), pytest.param("share", 1024, marks=full), pytest.param("pass", 8, marks=full),
-    pytest.param("log", 8, marks=full)])
-def test_linux_console(vm, mode, kilobytes):
-    """Linux's console on the UART that the hypervisor has, too: what it prints and what is typed is complete."""
-    machine = linux(vm, {"serial": "com1", "serial-mode": mode}, cpus=2)
+def receive_and_print(machine, kilobytes, **typing):
+    """Linux gets so much from its console, and sends as much."""
     count = kilobytes << 10
     machine.send(f"stty raw -echo; echo RE''ADY; head -c {count} | md5sum; stty sane; echo DO''NE\r")
     machine.expect(r"READY\n", 60)
-    type_slowly(machine, pattern(count), mode == "share")
+    type_slowly(machine, pattern(count), **typing)
     wanted = hashlib.md5(pattern(count).encode()).hexdigest()
     assert machine.expect(r"^([0-9a-f]{32})  -", 300).group(1) == wanted
     machine.expect(r"^DONE", 30)
@@ -163,6 +162,80 @@ def test_linux_console(vm, mode, kilobytes):
     assert [line for line in said if " " not in line] == \
         [str(1000001 + i) for i in range(lines)]
     assert sum(int(number) for number in machine.expect(r"^ +4: +(\d+) +(\d+) .*ttyS0", 30).groups()) > 100
+
+
+@full
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("mode", ["share", "pass", "log"])
+@pytest.mark.parametrize("kilobytes", [8, 1024])
+def test_linux_console(vm, mode, kilobytes):
+    """Linux's console on the UART that the hypervisor has, too: what it prints and what is typed is complete."""
+    machine = linux(vm, {"serial": "com1", "serial-mode": mode}, cpus=2)
+    receive_and_print(machine, kilobytes, escape=mode == "share")
+    if mode != "share":
+        # The escape key is one like the others: all is the guest's.
+        machine.send("cat -v\r")
+        machine.send("\x1dversion\r")
+        machine.expect(r"^\^\]version\n\^\]version\n", 30)
+        assert not machine.seen("the keyboard is|CPUs\n")
+        machine.send("\x03")
+    machine.send("poweroff -f\r")
+    machine.wait_end(60)
+
+
+@full
+@pytest.mark.seconds(40)
+@pytest.mark.parametrize("kilobytes", [8, 1024])
+def test_linux_console_beside_the_monitor(vm, kilobytes):
+    """Two lines: Linux's console on its own, while somebody is at the monitor on the other."""
+    port = free_port()
+    machine = linux(vm, {"serial": "com2", "serial-mode": "own"}, cpus=2, extra=[
+        "-serial", f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"])
+    terminal = Terminal(machine, port)
+    try:
+        terminal.begin()
+        receive_and_print(machine, kilobytes, terminal=terminal)
+        assert "the guest is stopped" in terminal.do("stop")
+        machine.send("echo not\\ before\r")
+        assert re.search(r"^#0 ", terminal.do("bt"), re.MULTILINE)
+        assert not machine.seen("^not before"), "the guest runs"
+        terminal.do("cont")
+        machine.expect("^not before", 60)
+    finally:
+        terminal.close()
+    machine.send("poweroff -f\r")
+    machine.wait_end(60)
+
+
+@full
+@pytest.mark.seconds(40)
+def test_linux_on_a_shared_second_line(vm):
+    """Two lines: Linux has its console on one, and drives the other, which is the monitor's as well."""
+    port, count = free_port(), 64 << 10
+    machine = linux(vm, {"serial": "com2", "serial-mode": "share"}, cpus=2, extra=[
+        "-serial", f"tcp:127.0.0.1:{port},server=on,wait=off,nodelay=on"])
+    terminal = Terminal(machine, port)
+    try:
+        machine.send("stty -F /dev/ttyS1 raw -echo 115200; echo REA''DY\r")
+        machine.expect("^READY", 30)
+        terminal.begin(shared=True)
+        assert "on AMD-V, 2 CPUs\n" in terminal.do("version")
+        machine.send("(echo GO; seq 1000001 1008192; echo EN''D) >/dev/ttyS1; echo SE''NT\r")
+        lines = terminal.expect("END\r?\n", 120).split("GO\n")[1].split("\n")
+        assert [line for line in lines if re.fullmatch(r"\d{7}", line)] == [str(1000001 + i) for i in range(8192)]
+        machine.expect("^SENT", 60)
+        assert len(re.findall(r"^[* ] cpu \d+ ", terminal.do("cpus"), re.MULTILINE)) == 2
+        terminal.type("\x1d")
+        terminal.expect("the keyboard is the guest's")
+        machine.send(f"exec 3</dev/ttyS1; echo RECE''IVES; head -c {count} <&3 | md5sum\r")
+        machine.expect("^RECEIVES", 30)
+        text = pattern(count)
+        for at in range(0, count, 512):
+            terminal.type(text[at:at + 512])
+            time.sleep(0.02)
+        assert machine.expect(r"^([0-9a-f]{32})  -", 120).group(1) == hashlib.md5(text.encode()).hexdigest()
+    finally:
+        terminal.close()
     machine.send("poweroff -f\r")
     machine.wait_end(60)
 

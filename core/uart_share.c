@@ -79,6 +79,8 @@ static bool begins_to_interrupt(struct uart_share *share)
 	bool begins = is && !share->is_interrupting;
 
 	share->is_interrupting = is;
+	if (begins)
+		share->read_since = 0;
 	return begins;
 }
 
@@ -264,10 +266,16 @@ void uart_share_listen(struct uart_share *share, bool on)
 
 /* --- the guest ------------------------------------------------------------------------------- */
 
+/*
+ * Behind a FIFO that has been read empty the line is low until more has come. A driver that leaves its handler with more to
+ * be read, since it has been in there for long, counts on the edge that follows.
+ */
 static uint8_t read_data(struct uart_share *share)
 {
 	if (!has_received(share))
 		return 0;
+	if (++share->read_since >= (has_fifos(share) ? UART_FIFO_BYTES : 1))
+		share->is_interrupting = false;
 	return share->received[share->received_head++ % UART_SHARE_RECEIVED];
 }
 

@@ -30,6 +30,7 @@ struct uart_share {
 	bool thr_interrupt; /* THR has become empty, and the guest has not been told */
 	bool thr_empty;	    /* as the guest sees it */
 	bool is_interrupting;
+	unsigned read_since;   /* bytes that the guest has read since its UART began to interrupt */
 	uint8_t interrupts;    /* that the UART lets out, its own IER */
 	bool is_idle;	       /* LSR: the UART has sent everything */
 	uint8_t errors;	       /* of the line: LSR's bits, until they are read */

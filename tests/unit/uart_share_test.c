@@ -292,6 +292,43 @@ static void received(void **state)
 	assert_int_equal(interrupts, 3);
 }
 
+/*
+ * A FIFO that has been read empty makes the line low until the next byte: a driver that leaves its handler with more to be
+ * read, having been there for long, is called again.
+ */
+static void more_to_read_calls_again(void **state)
+{
+	const unsigned bytes = 1000, turn = 100;
+	unsigned got = 0;
+
+	(void)state;
+	begin();
+	guest_opens();
+	out(UART_IER, UART_IER_RECEIVED);
+	for (unsigned i = 0; i < bytes; i++) {
+		arrive((uint8_t)('A' + i % 26));
+		serve();
+	}
+	assert_int_equal(interrupts, 1);
+	while (interrupts != 0 && got < bytes) {
+		interrupts = 0;
+		for (unsigned i = 0; i < turn; i++)
+			assert_int_equal(in(UART_DATA), 'A' + got++ % 26);
+	}
+	assert_int_equal(got, bytes);
+	/* Without FIFOs it is one byte that is in there. */
+	out(UART_FCR, 0);
+	out(UART_IER, UART_IER_RECEIVED);
+	arrive('a');
+	arrive('b');
+	serve();
+	interrupts = 0;
+	assert_int_equal(in(UART_DATA), 'a');
+	assert_int_equal(interrupts, 1);
+	assert_int_equal(in(UART_DATA), 'b');
+	assert_int_equal(interrupts, 1);
+}
+
 static void errors_and_modem(void **state)
 {
 	(void)state;
@@ -575,6 +612,7 @@ int main(void)
 		cmocka_unit_test(it_is_a_16550),
 		cmocka_unit_test(the_rate_is_the_guests),
 		cmocka_unit_test(received),
+		cmocka_unit_test(more_to_read_calls_again),
 		cmocka_unit_test(errors_and_modem),
 		cmocka_unit_test(empty_thr_interrupts),
 		cmocka_unit_test(no_room),

@@ -78,13 +78,26 @@ static void move_behind(struct vcpu *vcpu, unsigned insn_bytes)
 	svm_of(vcpu)->vmcb->next_rip = rip;
 }
 
+/* In a step the guest's DR6 is aside: what the delivery adds is the guest's as well. */
+static void begin_delivery(struct vcpu *vcpu, const struct event *event)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	bool is_aside = svm->step && event->has_payload && event->vector == VECTOR_DB;
+
+	if (UNLIKELY(is_aside))
+		dr6_write(vcpu, svm->step_dr6);
+	events_begin_delivery(vcpu, event, 0);
+	if (UNLIKELY(is_aside))
+		svm->step_dr6 = dr6_read(vcpu);
+}
+
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
 	if (UNLIKELY(vcpu->step_kind == STEP_IRET || vcpu->step_kind == STEP_SHADOW))
 		step_cancel(vcpu); /* its instruction is not the next one any more */
 	if (UNLIKELY(event->insn_bytes != 0))
 		move_behind(vcpu, event->insn_bytes);
-	events_begin_delivery(vcpu, event, 0);
+	begin_delivery(vcpu, event);
 	if (event->type == EVENT_NMI)
 		nmi_blocked_write(vcpu, true);
 	if (interrupt_shadow_read(vcpu) != 0)

@@ -173,6 +173,22 @@ static void breakpoints_hit_in_a_step_are_the_guests(void **state)
 	}
 }
 
+/* A breakpoint of the guest's own in a step: its handler finds it in DR6, with what was there before. */
+static void a_debug_exception_delivered_in_a_step_is_in_dr6(void **state)
+{
+	(void)state;
+	vmcb.dr6 = DR6_INIT | DR6_BS;
+	events_raise_db(&vcpu, 2);
+	step_begin(&vcpu, STEP_DEBUG, (gpa_t){ 0 });
+	enter();
+	assert_int_equal(vmcb.event_injection & UINT32_MAX, 1 | 3 << 8 | EVENT_VALID);
+	leave();
+	assert_true(svm_step_is_delivered(&vcpu));
+	step_end();
+	enter();
+	assert_int_equal(vmcb.dr6, DR6_INIT | DR6_BS | 2);
+}
+
 /* It pushes what the VMCB holds: TF is ours, unless the guest has it, too. */
 static void flags_pushed_in_a_step_are_the_guests(void **state)
 {
@@ -584,6 +600,7 @@ int main(void)
 		cmocka_unit_test_setup(an_abandoned_step_leaves_no_tf, clear),
 		cmocka_unit_test_setup(a_fault_in_a_step_saves_the_guests_flags, clear),
 		cmocka_unit_test_setup(breakpoints_hit_in_a_step_are_the_guests, clear),
+		cmocka_unit_test_setup(a_debug_exception_delivered_in_a_step_is_in_dr6, clear),
 		cmocka_unit_test_setup(flags_pushed_in_a_step_are_the_guests, clear),
 		cmocka_unit_test_setup(what_an_instruction_raises_is_the_step, clear),
 		cmocka_unit_test_setup(what_is_raised_may_fault, clear),

@@ -43,6 +43,7 @@ struct host_values {
 	bool umip;
 	uint32_t tsc_khz;
 	uint32_t cpu_signature; /* CPUID.1:EAX, what EDX holds after INIT */
+	uint32_t dr7_bits;	/* that keep what is written to them */
 };
 
 extern struct hv_caps hv_caps;

@@ -6,6 +6,7 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/msr.h"
 #include "core/caps.h"
+#include "core/debug_loan.h"
 #include "core/exception.h"
 #include "mm/host_map.h"
 #include "mm/layout.h"
@@ -219,7 +220,7 @@ void cpu_load_host(struct cpu *cpu)
 	if (host_values.smap)
 		clac();
 	wrmsr(MSR_PAT, HOST_PAT);
-	write_dr7(DR7_INIT);
+	debug_loan_init();
 }
 
 void cpu_load_after_reset(struct cpu *cpu)

@@ -114,9 +114,14 @@ void exception_handle(struct exception_frame *frame)
 		handle_nmi(frame);
 		return;
 	}
-	/* The host never traps: what is left of the guest's single step in Bochs' AMD-V. GS is the guest's here. */
-	if (frame->vector == VECTOR_DB && (frame->rflags & RFLAGS_TF) == 0)
+	/*
+	 * The host never traps: what is left of the guest's single step in Bochs' AMD-V. GS is the guest's here. And in QEMU's, the
+	 * guest's breakpoints hold for the host: RF, or it meets one for ever.
+	 */
+	if (frame->vector == VECTOR_DB && (frame->rflags & RFLAGS_TF) == 0) {
+		frame->rflags |= RFLAGS_RF;
 		return;
+	}
 	/* AMD-V with R_INIT: an INIT that came while the host ran. */
 	if (frame->vector == VECTOR_SX) {
 		startup_send_init(&cpu_self()->vcpu->startup);

@@ -362,7 +362,11 @@ static enum gdb_verdict change_breakpoint(struct packet *packet, bool insert)
 	gdb_expect(&packet->in, ',');
 	if (!read_range(packet, &address, &bytes))
 		return malformed(packet);
-	if (kind >= GDB_BREAK_KINDS)
+	/*
+	 * x86 has no breakpoint on reads alone. Where there is none GDB takes one on accesses, and goes on by itself if the value
+	 * has changed; to one on accesses under this name it would report each write as a read.
+	 */
+	if (kind >= GDB_BREAK_KINDS || kind == GDB_WATCH_READ)
 		return unknown(packet);
 	/* Conditions and commands are not offered: GDB sends none. */
 	if (!gdb_at_end(&packet->in))

@@ -86,10 +86,8 @@ static void get_events(struct vcpu *vcpu, struct regs_sync_events *events)
 
 static void get_debug(struct vcpu *vcpu, struct regs_sync_debug *debug)
 {
-	debug->dr[0] = read_dr0();
-	debug->dr[1] = read_dr1();
-	debug->dr[2] = read_dr2();
-	debug->dr[3] = read_dr3();
+	for (unsigned i = 0; i < DEBUG_REGS; i++)
+		debug->dr[i] = debug_address_read(vcpu, i);
 	debug->dr6 = dr6_read(vcpu);
 	debug->dr7 = dr7_read(vcpu);
 }
@@ -251,12 +249,7 @@ static void put_events(struct vcpu *vcpu, const struct regs_sync_events *events)
 
 static void put_debug(struct vcpu *vcpu, const struct regs_sync_debug *debug)
 {
-	write_dr0(debug->dr[0]);
-	write_dr1(debug->dr[1]);
-	write_dr2(debug->dr[2]);
-	write_dr3(debug->dr[3]);
-	dr6_write(vcpu, debug->dr6);
-	dr7_write(vcpu, debug->dr7);
+	debug_registers_write(vcpu, debug->dr, debug->dr6, debug->dr7);
 }
 
 static void commit(struct vcpu *vcpu, uint32_t dirty)

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "boot/boot_info.h"
+#include "core/debug_loan.h"
 #include "core/events.h"
 #include "core/kick.h"
 #include "core/regs.h"
@@ -69,6 +70,7 @@ struct vcpu {
 	struct stop_event stop_event;	       /* it is to lead a stop before it enters the guest */
 	uint8_t debug_step; /* enum debug_step (vmexit/debug_step.h): the debugger's single step */
 	uint64_t debug_step_rip; /* where that began */
+	struct debug_loan loan;	 /* of its debug registers to the debugger */
 };
 
 /* Text of a soft failure, one line. */
@@ -121,6 +123,7 @@ struct vm {
 	struct boot_sleep power_off;	 /* (b) what switches it off */
 	struct sleep sleep;		 /* and who is how far on the way there and back */
 	struct stop stop;		 /* all CPUs stand still for the debugger */
+	struct debug_slots debug;	 /* its breakpoints in debug registers */
 	uint8_t *io_bitmap; /* (b) VMX I/O bitmaps or SVM IOPM; NULL: no port is trapped */
 };
 

@@ -70,6 +70,11 @@ struct vendor_ops {
 	void (*set_tdp_root)(struct vcpu *vcpu, hpa_t root);
 	/* After the next instruction of the guest, EXIT_STEP, with interrupts held back; or no longer. */
 	void (*set_single_step)(struct vcpu *vcpu, bool on);
+	/*
+	 * The loan of the guest's debug registers (core/debug_loan.h) has begun, goes on with others, or has ended: what exits
+	 * for it, and DR7 of the hardware. Not behind the last look at the kicks.
+	 */
+	void (*debug_lent)(struct vcpu *vcpu, uint64_t dr7);
 
 	/* Everything the control structure holds, to the console (panic). */
 	void (*dump)(struct vcpu *vcpu);

@@ -5,6 +5,7 @@
 
 #include "core/lock.h"
 #include "mm/guest_copy.h"
+#include "vmexit/debug_slot.h"
 #include "vmexit/debug_target.h"
 #include "vmexit/debug_watch.h"
 #include "vmexit/emulate.h"
@@ -228,17 +229,22 @@ const char *debug_break_insert(struct vcpu *leader, unsigned cpu, enum gdb_break
 			       uint64_t address, uint64_t bytes)
 {
 	switch (kind) {
-	case GDB_BREAK_SOFTWARE:
 	case GDB_BREAK_HARDWARE:
+		if (find(kind, address) == NULL &&
+		    debug_slot_insert(leader->vm, kind, address, 1) == NULL)
+			return NULL;
+		return insert(leader, cpu, kind, address);
+	case GDB_BREAK_SOFTWARE:
 		return insert(leader, cpu, kind, address);
 	case GDB_WATCH_WRITE:
 		return debug_watch_insert(leader, cpu, address, bytes);
-	case GDB_WATCH_READ:
 	case GDB_WATCH_ACCESS:
+		return debug_slot_insert(leader->vm, kind, address, bytes);
+	case GDB_WATCH_READ:
 	case GDB_BREAK_KINDS:
 		break;
 	}
-	return "only writes can be watched";
+	return "reads alone cannot be watched: watch accesses";
 }
 
 const char *debug_break_remove(struct vcpu *leader, enum gdb_break kind, uint64_t address,
@@ -248,6 +254,10 @@ const char *debug_break_remove(struct vcpu *leader, enum gdb_break kind, uint64_
 
 	if (kind == GDB_WATCH_WRITE)
 		debug_watch_remove(leader, address, bytes);
+	else if (kind == GDB_WATCH_ACCESS)
+		(void)debug_slot_remove(leader->vm, kind, address, bytes);
+	else if (kind == GDB_BREAK_HARDWARE && debug_slot_remove(leader->vm, kind, address, 1))
+		return NULL;
 	else if (old != NULL)
 		remove(leader, old);
 	return NULL;
@@ -258,4 +268,5 @@ void debug_break_clear(struct vcpu *leader)
 	while (break_count > 0)
 		remove(leader, &breaks[0]);
 	debug_watch_clear(leader);
+	debug_slot_clear(leader->vm);
 }

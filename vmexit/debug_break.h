@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The debugger's breakpoints and watchpoints, for all CPUs of the guest, whose memory and debug registers stay as they are.
+ * The debugger's breakpoints and watchpoints, for all CPUs of the guest, whose memory stays as it is.
  *
- * A breakpoint closes its frame to instruction fetches in the guest-physical map. A CPU that fetches there exits, and either
- * is at a breakpoint or executes its instruction alone (STEP_CODE), on a view of its own in which the frame is open: the
- * guest reads its code as it is. Repeated string instructions are emulated (vmexit/emulate.h). It is the frame that counts,
+ * One on execution that is called a hardware one, and one on accesses, takes a debug register (vmexit/debug_slot.h), where
+ * one is left; what is on accesses has no other way.
+ *
+ * A breakpoint without one closes its frame to instruction fetches in the guest-physical map. A CPU that fetches there exits,
+ * and either is at a breakpoint or executes its instruction alone (STEP_CODE), on a view of its own in which the frame is open:
+ * the guest reads its code as it is. Repeated string instructions are emulated (vmexit/emulate.h). It is the frame that counts,
  * under whatever linear address it is executed. A hardware breakpoint may be inserted before its address is mapped: a
  * kernel's, while the firmware runs.
  *
- * A watchpoint on writes tracks its frames (mm/page_track.h); any size, as long as there are pages to track with. Reads
- * are not watched: EPT and NPT cannot close a page to reads and leave the CPU's own walks through it.
+ * A watchpoint on writes tracks its frames (mm/page_track.h); any size, as long as there are pages to track with. EPT and NPT
+ * cannot close a page to reads and leave the CPU's own walks through it.
  *
  * Inserted and removed by the leader of a stop, while nobody else runs the guest.
  */
@@ -27,10 +30,10 @@ const char *debug_break_remove(struct vcpu *leader, enum gdb_break kind, uint64_
 /* All of them. */
 void debug_break_clear(struct vcpu *leader);
 
-/* Whether there are breakpoints: then every exit takes the general way (EXIT_WATCH_DEBUG). */
+/* Whether there are any that close a frame: then every exit takes the general way (EXIT_WATCH_DEBUG). */
 bool debug_break_is_any(void);
 
-/* At each exit of a CPU, while there are breakpoints: those that were not mapped may be by now. */
+/* At each exit of a CPU, while there are such: those that were not mapped may be by now. */
 void debug_break_resolve(struct vcpu *vcpu);
 
 /* A frame that is closed to instruction fetches. */

@@ -2,9 +2,9 @@
 /* Which family an exit belongs to. A case is one call. */
 #include "vmexit/exit.h"
 
-#include "core/exit_watch.h"
 #include "vmexit/cpuid.h"
 #include "vmexit/cr.h"
+#include "vmexit/debug_register.h"
 #include "vmexit/hypercall.h"
 #include "vmexit/init_sipi.h"
 #include "vmexit/io.h"
@@ -30,6 +30,8 @@ static inline enum exit_verdict handle(struct vcpu *vcpu, const struct exit_info
 		return xsetbv_exit(vcpu);
 	case EXIT_CR_ACCESS:
 		return cr_access_exit(vcpu, exit);
+	case EXIT_DR_ACCESS:
+		return dr_access_exit(vcpu, exit);
 	case EXIT_INVD:
 		return invd_exit(vcpu);
 	case EXIT_VIRTUALIZATION_INSN:
@@ -102,6 +104,7 @@ const char *exit_kind_name(enum exit_kind kind)
 		[EXIT_WRMSR] = "WRMSR",
 		[EXIT_XSETBV] = "XSETBV",
 		[EXIT_CR_ACCESS] = "CR access",
+		[EXIT_DR_ACCESS] = "DR access",
 		[EXIT_INVD] = "INVD",
 		[EXIT_VIRTUALIZATION_INSN] = "VMX/SVM instruction",
 		[EXIT_HYPERCALL] = "hypercall",

@@ -309,11 +309,13 @@ enum emulate_result emulate_insn(struct vcpu *vcpu, const struct insn *insn,
 				 const struct emulate_target *target)
 {
 	struct emulation em = { .vcpu = vcpu, .insn = insn, .target = target };
+	/* The debugger's breakpoints on data are no reason where the CPU cannot do it instead (vmexit/io.c). */
+	uint64_t dr7 = target->traps_ports ? dr7_read(vcpu) : debug_hardware_dr7(vcpu);
 	enum emulate_result result;
 
 	/* An access by the delivery of an event is not this instruction's. */
 	if (vcpu->events.pending.valid || !emulate_form(insn, &em.form) || is_foreign_mode(vcpu) ||
-	    debug_has_data_breakpoint(dr7_read(vcpu)))
+	    debug_has_data_breakpoint(dr7))
 		return EMULATE_NATIVE;
 	if (insn->lock && !em.form.lockable) {
 		(void)emulate_raise(&em, VECTOR_UD);

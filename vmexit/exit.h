@@ -14,6 +14,7 @@ enum exit_kind {
 	EXIT_WRMSR,
 	EXIT_XSETBV,
 	EXIT_CR_ACCESS,
+	EXIT_DR_ACCESS, /* while its debug registers are lent (core/debug_loan.h) */
 	EXIT_INVD,
 	EXIT_VIRTUALIZATION_INSN, /* VMX and SVM instructions, GETSEC: not offered, #UD */
 	EXIT_HYPERCALL,		  /* VMCALL or VMMCALL */
@@ -54,6 +55,12 @@ struct exit_info {
 			uint8_t gpr; /* CR_ACCESS_WRITE and READ */
 			uint16_t lmsw_source;
 		} cr;
+		struct {
+			uint8_t dr;
+			bool write;
+			bool has_gpr; /* else it is in the instruction */
+			uint8_t gpr;
+		} dr;
 		struct {
 			gpa_t gpa;
 			bool write, fetch, user;

@@ -38,7 +38,7 @@ static void reset_segments(struct vcpu *vcpu)
 /* SDM: "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT". */
 static void reset_registers(struct vcpu *vcpu)
 {
-	static const uint64_t no_pdptr[4];
+	static const uint64_t no_pdptr[4], no_address[DEBUG_REGS];
 	struct table_register table = { 0, 0xffff };
 	uint64_t cr0 = (cr0_read(vcpu) & (CR0_CD | CR0_NW)) | CR0_ET;
 
@@ -52,8 +52,7 @@ static void reset_registers(struct vcpu *vcpu)
 	cr3_write(vcpu, 0);
 	cr4_write(vcpu, 0);
 	efer_write(vcpu, 0);
-	dr6_write(vcpu, DR6_INIT);
-	dr7_write(vcpu, DR7_INIT);
+	debug_registers_write(vcpu, no_address, DR6_INIT, DR7_INIT);
 	pdptr_write(vcpu, no_pdptr);
 	ssp_write(vcpu, 0);
 	interrupt_shadow_write(vcpu, 0);
@@ -61,10 +60,6 @@ static void reset_registers(struct vcpu *vcpu)
 	gdtr_write(vcpu, table);
 	idtr_write(vcpu, table);
 	reset_segments(vcpu);
-	write_dr0(0);
-	write_dr1(0);
-	write_dr2(0);
-	write_dr3(0);
 }
 
 void vcpu_reset_but_apic(struct vcpu *vcpu)

@@ -124,9 +124,11 @@ uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t po
 /* An I/O breakpoint is a trap after the instruction. SDM: "I/O Breakpoint Exception Conditions" and "Debug Registers". */
 static void trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
 {
-	const uint64_t address[4] = { read_dr0(), read_dr1(), read_dr2(), read_dr3() };
-	uint64_t hit = io_breakpoints_met(dr7_read(vcpu), address, port, bytes);
+	uint64_t address[DEBUG_REGS], hit;
 
+	for (unsigned i = 0; i < DEBUG_REGS; i++)
+		address[i] = debug_address_read(vcpu, i);
+	hit = io_breakpoints_met(dr7_read(vcpu), address, port, bytes);
 	if (hit != 0)
 		events_raise_db(vcpu, hit);
 }

@@ -132,7 +132,7 @@ static bool is_tracked(struct vcpu *vcpu, gpa_t gpa)
 /* A breakpoint on one of its registers is met by the CPU only. */
 static enum exit_verdict write_apic(struct vcpu *vcpu, gpa_t gpa)
 {
-	if (LIKELY(!debug_has_data_breakpoint(dr7_read(vcpu))))
+	if (LIKELY(!debug_has_data_breakpoint(debug_hardware_dr7(vcpu))))
 		return apic_write_exit(vcpu, gpa);
 	step_begin(vcpu, STEP_APIC_WRITE, gpa);
 	return VERDICT_RESUME;

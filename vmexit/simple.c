@@ -2,6 +2,7 @@
 #include "vmexit/simple.h"
 
 #include "arch/x86/insn.h"
+#include "vmexit/debug_met.h"
 #include "vmexit/step.h"
 
 /*
@@ -50,6 +51,9 @@ enum exit_verdict exception_exit(struct vcpu *vcpu, const struct exit_info *exit
 			       .error_code = exit->exception.error_code,
 			       .payload = exit->exception.payload };
 
+	if (event.vector == VECTOR_DB && !is_int1 && vcpu->loan.is_lent &&
+	    !debug_met_exception(vcpu, &event))
+		return VERDICT_RESUME;
 	step_abandon(vcpu);
 	events_raise(vcpu, &event);
 	return VERDICT_RESUME;

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "vmexit/console.h"
+#include "vmexit/debug_slot.h"
 #include "vmexit/debug_step.h"
 #include "vmexit/step.h"
 #include "vmexit/suspend.h"
@@ -42,6 +43,7 @@ void stop_look_around(struct vcpu *vcpu)
  */
 static void forget_what_comes_again(struct vcpu *vcpu)
 {
+	vcpu->loan.is_met = false;
 	if (vcpu->stop_event.reason != STOP_WATCH)
 		vcpu->stop_event.reason = STOP_NONE;
 }
@@ -155,6 +157,7 @@ void stop_act(struct vcpu *vcpu)
 	for (;;) {
 		if (must_park(vcpu))
 			park(vcpu);
+		debug_slot_look(vcpu);
 		debug_step_look(vcpu);
 		if (vcpu->stop_event.reason == STOP_NONE)
 			break;

@@ -44,6 +44,7 @@ static void forget(struct vcpu *vcpu)
 	vcpu->apic_id = cpu->apic_id;
 	vcpu->apic_followed = false;
 	vcpu->icr_is_carried = false;
+	vcpu->loan = (struct debug_loan){ 0 };
 }
 
 static void enter_virtualization(struct vcpu *vcpu)

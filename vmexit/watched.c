@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/watched.h"
 
-#include "core/exit_watch.h"
 #include "core/log.h"
 #include "vmexit/console.h"
 #include "vmexit/debug_break.h"

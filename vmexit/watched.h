@@ -3,6 +3,7 @@
 #ifndef VMEXIT_WATCHED_H
 #define VMEXIT_WATCHED_H
 
+#include "core/exit_watch.h"
 #include "vmexit/exit.h"
 
 /* Before the exit is handled, and behind that, before its verdict is applied. */

@@ -19,6 +19,18 @@ static void note_init(struct vcpu *vcpu, struct exit_info *exit)
 	exit->kind = EXIT_KICKED;
 }
 
+/* While the guest lends its debug registers: DR6 in the VMCB is nobody's, and as after reset. */
+static uint64_t take_debug_news(struct vcpu *vcpu)
+{
+	const uint64_t events = DR6_BREAKPOINTS | DR6_ACTIVE_LOW | DR6_BD | DR6_BS | DR6_BT;
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint64_t news = (vmcb->dr6 ^ DR6_INIT) & events;
+
+	vmcb->dr6 = DR6_INIT;
+	vmcb_touch(vmcb, CLEAN_DR);
+	return news;
+}
+
 static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -36,6 +48,18 @@ static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 		note_init(vcpu, exit);
 	else if (svm_of(vcpu)->step)
 		svm_step_exception(vcpu, exit);
+	else if (vector == VECTOR_DB)
+		exit->exception.payload = take_debug_news(vcpu);
+}
+
+/* Without decode assists the register is in the instruction only. */
+static void decode_dr_access(uint64_t code, struct exit_info *exit)
+{
+	exit->kind = EXIT_DR_ACCESS;
+	exit->dr.write = code >= SVM_EXIT_WRITE_DR0;
+	exit->dr.dr = (uint8_t)(code & 0xf);
+	exit->dr.has_gpr = false;
+	exit->dr.gpr = 0;
 }
 
 static void decode_nested_fault(struct vcpu *vcpu, struct exit_info *exit)
@@ -146,6 +170,8 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		exit->kind = EXIT_OTHER;
 		if (code >= SVM_EXIT_EXCEPTION_0 && code <= SVM_EXIT_EXCEPTION_31)
 			decode_exception(vcpu, exit);
+		else if (code >= SVM_EXIT_READ_DR0 && code <= SVM_EXIT_WRITE_DR15)
+			decode_dr_access(code, exit);
 		break;
 	}
 }

@@ -91,5 +91,6 @@ const struct vendor_ops svm_ops = {
 	.flush_linear = svm_flush_linear,
 	.set_tdp_root = svm_set_tdp_root,
 	.set_single_step = svm_set_single_step,
+	.debug_lent = svm_debug_lent,
 	.dump = svm_dump,
 };

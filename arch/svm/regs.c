@@ -116,10 +116,10 @@ void svm_regs_fetch(struct vcpu *vcpu, enum reg reg)
 		regs->efer = vmcb->efer & ~EFER_SVME;
 		break;
 	case REG_DR6:
-		regs->dr6 = vmcb->dr6;
+		regs->dr6 = vcpu->loan.is_lent ? vcpu->loan.dr6 : vmcb->dr6;
 		break;
 	case REG_DR7:
-		regs->dr7 = vmcb->dr7;
+		regs->dr7 = vcpu->loan.is_lent ? vcpu->loan.dr7 : vmcb->dr7;
 		break;
 	case REG_PDPTR:
 		/* Under nested paging the CPU reads them when it needs them (APM: "Legacy PAE Mode"). */
@@ -174,6 +174,17 @@ void svm_regs_fetch_for_insn(struct vcpu *vcpu)
 	regs->available |= registers;
 }
 
+/* The CPU is to find nothing there while it is lent: what it adds is news. */
+static void store_dr6(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint64_t dr6 = vcpu->regs.dr6;
+
+	vmcb->dr6 = vcpu->loan.is_lent ? DR6_INIT : dr6;
+	vcpu->loan.dr6 = dr6;
+	vmcb_touch(vmcb, CLEAN_DR);
+}
+
 static void store_one(struct vcpu *vcpu, unsigned reg)
 {
 	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -215,11 +226,10 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		vmcb_touch(vmcb, CLEAN_CR);
 		break;
 	case REG_DR6:
-		vmcb->dr6 = regs->dr6;
-		vmcb_touch(vmcb, CLEAN_DR);
+		store_dr6(vcpu);
 		break;
 	case REG_DR7:
-		vmcb->dr7 = regs->dr7;
+		vmcb->dr7 = vcpu->loan.is_lent ? debug_loan_store(vcpu, regs->dr7) : regs->dr7;
 		vmcb_touch(vmcb, CLEAN_DR);
 		break;
 	case REG_SSP:

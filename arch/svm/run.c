@@ -17,35 +17,12 @@
 #include "vmexit/quick.h"
 #include "vmexit/triple_fault.h"
 
-/* In wait-for-SIPI the CPU halts in a guest of our own, which the kick's NMI leaves atomically. */
-static void wait_for_sipi(struct vcpu *vcpu)
-{
-	struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t gpr[REG_GPR_COUNT] = { 0 };
-
-	(void)svm_enter(gpr, svm->stub_vmcb_hpa, svm->host_vmcb_hpa, svm_stub_exit);
-	nmi_after_exit(vcpu);
-	svm->stub_vmcb->clean = svm->clean;
-	svm->stub_vmcb->tlb_control = TLB_CONTROL_NOTHING;
-	switch (svm->stub_vmcb->exit_code) {
-	case SVM_EXIT_NMI:
-	case SVM_EXIT_INIT:
-		svm_take_pending();
-		break;
-	case SVM_EXIT_EXCEPTION_0 + VECTOR_SX: /* an INIT: the CPU goes on waiting */
-		break;
-	default:
-		hv_panic("cpu %u: exit %llx while waiting for a SIPI", vcpu->index,
-			 (unsigned long long)svm->stub_vmcb->exit_code);
-	}
-}
-
 /* Kicks, NMIs and what is to be injected. */
 static inline void prepare(struct vcpu *vcpu)
 {
 	nmi_before_entry(vcpu);
 	while (UNLIKELY(vcpu->activity == ACTIVITY_WAIT_SIPI)) {
-		wait_for_sipi(vcpu);
+		svm_stub_wait(vcpu);
 		nmi_before_entry(vcpu);
 	}
 	if (UNLIKELY(vcpu->events.pending.valid || vcpu->events.nmi_pending)) {

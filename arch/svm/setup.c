@@ -12,7 +12,6 @@
 
 #define MSRPM_PAGES 2u
 #define ASID_GUEST  1u
-#define ASID_STUB   2u
 
 /* APM volume 2: "MSR Intercepts": three ranges of 8,192 MSRs, two bits each. */
 static void trap_msrs(uint8_t *msrpm, uint32_t first, unsigned offset)
@@ -44,22 +43,6 @@ static bool trap_ports(struct vm *vm, struct pool *pool)
 	return true;
 }
 
-/* HLT; JMP to it. */
-static bool build_stub(struct vm *vm, struct pool *pool)
-{
-	static const uint8_t code[3] = { 0xf4, 0xeb, 0xfd };
-	struct page_table table;
-	bool changed = false;
-	uint8_t *page = pool_alloc(pool);
-
-	if (page == NULL || !page_table_init(&table, &vm->tdp.table.format, pool))
-		return false;
-	__builtin_memcpy(page, code, sizeof(code));
-	vm->stub_root = ptr_to_hpa(table.root);
-	return page_table_map(&table, 0, ptr_to_hpa(page), PAGE_BYTES, RIGHT_READ | RIGHT_EXEC,
-			      MEMTYPE_WB, &changed);
-}
-
 bool svm_vm_init(struct vm *vm, struct pool *pool)
 {
 	vm->msr_bitmap = pool_alloc_contiguous(pool, MSRPM_PAGES);
@@ -69,7 +52,7 @@ bool svm_vm_init(struct vm *vm, struct pool *pool)
 	trap_msrs(vm->msr_bitmap, 0, 0);
 	trap_msrs(vm->msr_bitmap, 0xc0000000, 0x800);
 	trap_msrs(vm->msr_bitmap, 0xc0010000, 0x1000);
-	return build_stub(vm, pool);
+	return svm_stub_build(vm, pool);
 }
 
 bool svm_vcpu_alloc(struct vcpu *vcpu, struct pool *pool)
@@ -98,6 +81,11 @@ void svm_set_intercepts(struct vcpu *vcpu)
 	struct vmcb *vmcb = svm->vmcb;
 
 	vmcb->intercept_exceptions = svm->step ? UINT32_MAX & ~BIT32(VECTOR_NMI) : BIT32(VECTOR_SX);
+	vmcb->intercept_dr = 0;
+	if (UNLIKELY(vcpu->loan.is_lent)) {
+		vmcb->intercept_exceptions |= BIT32(VECTOR_DB);
+		vmcb->intercept_dr = UINT32_MAX;
+	}
 	vmcb->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID | INTERCEPT_INVD |
 			     INTERCEPT_INVLPGA | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
 	if (io_traps_any(vcpu->vm))
@@ -114,30 +102,14 @@ void svm_set_intercepts(struct vcpu *vcpu)
 	vmcb_touch(vmcb, CLEAN_INTERCEPTS);
 }
 
-static void init_stub(struct vcpu *vcpu)
+void svm_debug_lent(struct vcpu *vcpu, uint64_t dr7)
 {
-	struct vmcb *stub = svm_of(vcpu)->stub_vmcb;
-	const struct vmcb_segment code = { .attributes = 0x9b, .limit = 0xffff };
-	const struct vmcb_segment data = { .attributes = 0x93, .limit = 0xffff };
+	struct vmcb *vmcb = svm_of(vcpu)->vmcb;
 
-	stub->intercept[0] = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_SHUTDOWN;
-	stub->intercept[1] = INTERCEPT_VMRUN;
-	stub->intercept_exceptions = BIT32(VECTOR_SX);
-	stub->asid = ASID_STUB;
-	stub->tlb_control = TLB_CONTROL_FLUSH_ALL;
-	stub->nested_control = NESTED_CONTROL_NP;
-	stub->nested_cr3 = vcpu->vm->stub_root.v;
-	stub->g_pat = svm_of(vcpu)->vmcb->g_pat;
-	stub->cs = code;
-	stub->ds = stub->es = stub->ss = stub->fs = stub->gs = data;
-	stub->ldtr.attributes = 0x82;
-	stub->tr.attributes = 0x8b;
-	stub->tr.limit = stub->ldtr.limit = stub->gdtr.limit = stub->idtr.limit = 0xffff;
-	stub->efer = EFER_SVME;
-	stub->cr0 = CR0_ET;
-	stub->rflags = RFLAGS_FIXED;
-	stub->dr6 = DR6_INIT;
-	stub->dr7 = DR7_INIT;
+	svm_set_intercepts(vcpu);
+	svm_stub_load_dr7(vcpu, vmcb->dr7, dr7);
+	vmcb->dr7 = dr7;
+	vmcb_touch(vmcb, CLEAN_DR);
 }
 
 void svm_vcpu_init(struct vcpu *vcpu)
@@ -169,7 +141,7 @@ void svm_vcpu_init(struct vcpu *vcpu)
 	/* STAR, SYSENTER and KernelGSBase are still the firmware's; segments come from the register cache. */
 	svm_vmsave(svm->vmcb_hpa);
 	svm_vmsave(svm->host_vmcb_hpa);
-	init_stub(vcpu);
+	svm_stub_init(vcpu);
 }
 
 /* Nothing that the CPU has kept of the control block counts any more. */

@@ -9,6 +9,7 @@
 
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
+#include "vmexit/debug_met.h"
 #include "vmexit/nmi.h"
 #include "vmexit/step.h"
 
@@ -109,13 +110,19 @@ static bool is_executed(const struct svm_vcpu *svm)
 static void debug_exception(struct vcpu *vcpu, struct exit_info *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t hit = svm->vmcb->dr6 & enabled_breakpoints(dr7_read(vcpu));
+	uint64_t enabled = enabled_breakpoints(dr7_read(vcpu));
+	uint64_t met = svm->vmcb->dr6 & DR6_BREAKPOINTS;
 
 	if (is_executed(svm)) {
-		complete(vcpu, exit, svm_step_insn_has_dr6(svm) ? 0 : hit); /* else they are old */
+		if (svm_step_insn_has_dr6(svm))
+			met = 0; /* they are old */
+		complete(vcpu, exit, debug_met_behind(vcpu, met) & enabled);
 		return;
 	}
-	exit->exception.payload = (svm->vmcb->dr6 & DR6_BD) | hit;
+	/* While the registers are lent it is said elsewhere whose they are (vmexit/debug_met.h). */
+	if (!vcpu->loan.is_lent)
+		met &= enabled;
+	exit->exception.payload = (svm->vmcb->dr6 & DR6_BD) | met;
 	restore_tf(vcpu);
 }
 

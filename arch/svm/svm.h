@@ -112,12 +112,24 @@ void svm_vcpu_reset(struct vcpu *vcpu);
 /* Let pending interrupts come in the host. */
 void svm_take_interrupts(void);
 void svm_set_intercepts(struct vcpu *vcpu);
+void svm_debug_lent(struct vcpu *vcpu, uint64_t dr7);
 void svm_flush(struct vcpu *vcpu);
 void svm_flush_linear(struct vcpu *vcpu);
 void svm_set_tdp_root(struct vcpu *vcpu, hpa_t root);
 
 /* run.c */
 bool svm_run(struct vcpu *vcpu, struct failure *failure);
+
+/* stub.c: the guest of our own, which waits for a SIPI in the CPU's place. */
+MUST_CHECK bool svm_stub_build(struct vm *vm, struct pool *pool);
+void svm_stub_init(struct vcpu *vcpu);
+/* One entry: it halts until something comes. */
+void svm_stub_wait(struct vcpu *vcpu);
+/*
+ * Have the CPU execute MOV to DR7, with DR7 = `from` before it. VMRUN alone loads DR7, but QEMU's breakpoints go on as the
+ * last MOV has left them.
+ */
+void svm_stub_load_dr7(struct vcpu *vcpu, uint64_t from, uint64_t to);
 
 /* dump.c */
 void svm_dump(struct vcpu *vcpu);

@@ -143,6 +143,9 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 
 /* APM volume 2: "SVM Intercept Exit Codes". */
 enum svm_exit_code {
+	SVM_EXIT_READ_DR0 = 0x20,
+	SVM_EXIT_WRITE_DR0 = 0x30,
+	SVM_EXIT_WRITE_DR15 = 0x3f,
 	SVM_EXIT_EXCEPTION_0 = 0x40,
 	SVM_EXIT_EXCEPTION_31 = 0x5f,
 	SVM_EXIT_INTR = 0x60,

@@ -8,6 +8,7 @@
 #include "arch/vmx/guest_state.h"
 #include "arch/x86/msr.h"
 #include "core/exception.h"
+#include "vmexit/debug_met.h"
 #include "vmexit/step.h"
 
 static void decode_exception(struct exit_info *exit, uint32_t intr_info)
@@ -41,6 +42,24 @@ static void decode_task_switch(struct exit_info *exit, uint32_t idt_vectoring)
 		vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, state | INTERRUPTIBILITY_NMI);
 }
 
+/*
+ * Debug registers are lent, and the stepped instruction has met a breakpoint on data: its trap is still to come, behind the
+ * monitor trap flag. The debugger's is taken out of it here. SDM: "Priority Among Concurrent Events".
+ */
+static void take_pending_breakpoints(struct vcpu *vcpu)
+{
+	uint64_t pending = vmcs_read(VMCS_GUEST_PENDING_DEBUG);
+	uint64_t met = pending & PENDING_DEBUG_BREAKPOINTS, left;
+
+	if (met == 0)
+		return;
+	left = debug_met_behind(vcpu, met);
+	pending &= ~PENDING_DEBUG_BREAKPOINTS;
+	if (left == 0)
+		pending &= ~PENDING_DEBUG_ENABLED_BREAKPOINT;
+	vmcs_write(VMCS_GUEST_PENDING_DEBUG, pending | left);
+}
+
 /* Everything but the most frequent exits, which need nothing but their name. */
 __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct exit_info *exit,
 						    uint32_t idt_vectoring)
@@ -62,8 +81,15 @@ __attribute__((noinline)) static void decode_detail(struct vcpu *vcpu, struct ex
 	case REASON_CR_ACCESS:
 		vmx_decode_cr(qualification, exit);
 		return;
+	case REASON_DR_ACCESS:
+		vmx_decode_dr(qualification, exit);
+		return;
 	case REASON_IO:
 		vmx_decode_io(qualification, exit);
+		return;
+	case REASON_MONITOR_TRAP_FLAG:
+		if (UNLIKELY(vcpu->loan.is_lent))
+			take_pending_breakpoints(vcpu);
 		return;
 	case REASON_EPT_VIOLATION:
 		if ((qualification & EPT_VIOLATION_LINEAR_VALID) != 0)
@@ -111,7 +137,7 @@ static void single_step(struct vcpu *vcpu)
 	if ((vmcs_read64(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF) != 0)
 		return;
 	vmcs_write(VMCS_GUEST_PENDING_DEBUG, 0);
-	events_raise_db(vcpu, DR6_BS | (held & PENDING_DEBUG_BREAKPOINTS));
+	events_raise_db(vcpu, DR6_BS | debug_met_behind(vcpu, held & PENDING_DEBUG_BREAKPOINTS));
 }
 
 /*

@@ -33,6 +33,7 @@ static const struct {
 	[REASON_VMXOFF] = { "VMXOFF", EXIT_VIRTUALIZATION_INSN },
 	[REASON_VMXON] = { "VMXON", EXIT_VIRTUALIZATION_INSN },
 	[REASON_CR_ACCESS] = { "CR access", EXIT_CR_ACCESS },
+	[REASON_DR_ACCESS] = { "DR access", EXIT_DR_ACCESS },
 	[REASON_IO] = { "I/O instruction", EXIT_IO },
 	[REASON_RDMSR] = { "RDMSR", EXIT_RDMSR },
 	[REASON_WRMSR] = { "WRMSR", EXIT_WRMSR },
@@ -85,6 +86,15 @@ void vmx_decode_cr(uint64_t qualification, struct exit_info *exit)
 	exit->cr.lmsw_source = (uint16_t)field_get(BITS64(31, 16), qualification);
 	if (exit->cr.kind == CR_ACCESS_CLTS || exit->cr.kind == CR_ACCESS_LMSW)
 		exit->cr.cr = 0;
+}
+
+/* SDM: "Exit Qualification for MOV DR". */
+void vmx_decode_dr(uint64_t qualification, struct exit_info *exit)
+{
+	exit->dr.dr = (uint8_t)field_get(BITS64(2, 0), qualification);
+	exit->dr.write = (qualification & BIT64(4)) == 0;
+	exit->dr.has_gpr = true;
+	exit->dr.gpr = (uint8_t)field_get(BITS64(11, 8), qualification);
 }
 
 /* SDM: "Exit Qualification for I/O Instructions". */

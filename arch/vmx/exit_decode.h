@@ -33,6 +33,7 @@ enum vmx_exit_reason {
 	REASON_VMXOFF = 26,
 	REASON_VMXON = 27,
 	REASON_CR_ACCESS = 28,
+	REASON_DR_ACCESS = 29,
 	REASON_IO = 30,
 	REASON_RDMSR = 31,
 	REASON_WRMSR = 32,
@@ -71,6 +72,7 @@ enum exit_kind vmx_exit_kind(uint32_t reason);
 const char *vmx_exit_reason_name(uint32_t reason);
 
 void vmx_decode_cr(uint64_t qualification, struct exit_info *exit);
+void vmx_decode_dr(uint64_t qualification, struct exit_info *exit);
 void vmx_decode_io(uint64_t qualification, struct exit_info *exit);
 void vmx_decode_ept_violation(uint64_t qualification, uint64_t gpa, bool user,
 			      struct exit_info *exit);

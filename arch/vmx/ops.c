@@ -31,5 +31,6 @@ const struct vendor_ops vmx_ops = {
 	.flush_linear = vmx_flush_linear,
 	.set_tdp_root = vmx_set_tdp_root,
 	.set_single_step = vmx_set_single_step,
+	.debug_lent = vmx_debug_lent,
 	.dump = vmx_dump,
 };

@@ -79,7 +79,7 @@ static void fetch_other(struct vcpu *vcpu, enum reg reg)
 		regs->dr6 = read_dr6(); /* the host has no debug exceptions: still the guest's */
 		break;
 	case REG_DR7:
-		regs->dr7 = vmcs_read(VMCS_GUEST_DR7);
+		regs->dr7 = vcpu->loan.is_lent ? vcpu->loan.dr7 : vmcs_read(VMCS_GUEST_DR7);
 		break;
 	case REG_PDPTR:
 		fetch_pdptr(regs);
@@ -204,6 +204,13 @@ static void store_pdptr(const struct regs *regs)
 	vmcs_write64(VMCS_GUEST_PDPTE3, regs->pdptr[3]);
 }
 
+static uint32_t hardware_dr7(struct vcpu *vcpu)
+{
+	uint64_t dr7 = (uint32_t)vcpu->regs.dr7 | DR7_INIT;
+
+	return (uint32_t)(vcpu->loan.is_lent ? debug_loan_store(vcpu, dr7) : dr7);
+}
+
 static void store_one(struct vcpu *vcpu, unsigned reg)
 {
 	const struct regs *regs = &vcpu->regs;
@@ -234,7 +241,7 @@ static void store_one(struct vcpu *vcpu, unsigned reg)
 		write_dr6(regs->dr6);
 		break;
 	case REG_DR7:
-		vmcs_write(VMCS_GUEST_DR7, (uint32_t)regs->dr7 | DR7_INIT);
+		vmcs_write(VMCS_GUEST_DR7, hardware_dr7(vcpu));
 		break;
 	case REG_PDPTR:
 		store_pdptr(regs);

@@ -330,6 +330,12 @@ void vmx_flush_linear(struct vcpu *vcpu)
 #define STEP_EXCEPTIONS \
 	(UINT32_MAX & ~(BIT32(VECTOR_NMI) | BIT32(VECTOR_BP) | BIT32(VECTOR_OF) | BIT32(VECTOR_MC)))
 
+static uint32_t exception_bitmap(const struct vcpu *vcpu)
+{
+	return (vmx_of(vcpu)->stepping ? STEP_EXCEPTIONS : 0) |
+	       (vcpu->loan.is_lent ? BIT32(VECTOR_DB) : 0);
+}
+
 /*
  * Interrupts that come meanwhile exit and stay pending: the step gives way to them. Only where the guest could take them:
  * otherwise a pending one would make it exit for ever (the exit does not look at RFLAGS.IF).
@@ -349,5 +355,17 @@ void vmx_set_single_step(struct vcpu *vcpu, bool on)
 	*primary ^= PRIMARY_MONITOR_TRAP_FLAG;
 	vmcs_write32(VMCS_PIN_CONTROLS, *pin);
 	vmcs_write32(VMCS_PRIMARY_CONTROLS, *primary);
-	vmcs_write32(VMCS_EXCEPTION_BITMAP, on ? STEP_EXCEPTIONS : 0);
+	vmcs_write32(VMCS_EXCEPTION_BITMAP, exception_bitmap(vcpu));
+}
+
+void vmx_debug_lent(struct vcpu *vcpu, uint64_t dr7)
+{
+	uint32_t *primary = &vmx_of(vcpu)->controls.word[VMX_WORD_PRIMARY];
+
+	*primary &= ~PRIMARY_MOV_DR_EXITING;
+	if (vcpu->loan.is_lent)
+		*primary |= PRIMARY_MOV_DR_EXITING;
+	vmcs_write32(VMCS_PRIMARY_CONTROLS, *primary);
+	vmcs_write32(VMCS_EXCEPTION_BITMAP, exception_bitmap(vcpu));
+	vmcs_write(VMCS_GUEST_DR7, dr7);
 }

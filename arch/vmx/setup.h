@@ -20,5 +20,6 @@ void vmx_flush_tdp(struct vcpu *vcpu);
 void vmx_flush_linear(struct vcpu *vcpu);
 void vmx_set_tdp_root(struct vcpu *vcpu, hpa_t root);
 void vmx_set_single_step(struct vcpu *vcpu, bool on);
+void vmx_debug_lent(struct vcpu *vcpu, uint64_t dr7);
 
 #endif

@@ -164,6 +164,24 @@ DEFINE_CR(dr6)
 DEFINE_CR(dr7)
 #undef DEFINE_CR
 
+/* False: #GP, a bit is set that this CPU has not. */
+#ifdef HOST_TEST
+MUST_CHECK __attribute__((weak)) bool write_dr7_safe(uint64_t value);
+#else
+MUST_CHECK static inline bool write_dr7_safe(uint64_t value)
+{
+	bool ok = false;
+
+	asm volatile("1: mov %[value], %%dr7\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" EX_TABLE("1b", "2b")
+		     : [ok] "+q"(ok)
+		     : [value] "r"(value)
+		     : "memory");
+	return ok;
+}
+#endif
+
 #define DEFINE_IO(suffix, type)                                                   \
 	static inline type in##suffix(uint16_t port)                              \
 	{                                                                         \

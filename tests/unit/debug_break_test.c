@@ -10,6 +10,7 @@
 #include "tests/unit/track_test.h"
 
 #include "core/vendor.h"
+#include "vmexit/debug_slot.h"
 #include "vmexit/debug_target.h"
 #include "vmexit/debug_watch.h"
 #include "vmexit/emulate.h"
@@ -106,6 +107,31 @@ void debug_watch_clear(struct vcpu *leader)
 	(void)leader;
 }
 
+/* Of the debug registers, `slots_free` are. */
+static unsigned slots_free;
+
+const char *debug_slot_insert(struct vm *which, enum gdb_break kind, uint64_t address,
+			      uint64_t bytes)
+{
+	(void)kind, (void)address, (void)bytes;
+	assert_ptr_equal(which, &vm);
+	if (slots_free == 0)
+		return "none is left";
+	slots_free--;
+	return NULL;
+}
+
+bool debug_slot_remove(struct vm *which, enum gdb_break kind, uint64_t address, uint64_t bytes)
+{
+	(void)which, (void)kind, (void)address, (void)bytes;
+	return false;
+}
+
+void debug_slot_clear(struct vm *which)
+{
+	(void)which;
+}
+
 static unsigned rights(uint64_t gpa)
 {
 	struct page_mapping mapping;
@@ -121,6 +147,7 @@ static int set_up(void **state)
 	track_set_up();
 	memset(frames, 0, sizeof(frames));
 	frames[0] = CODE;
+	slots_free = 0;
 	stops = steps = emulations = 0;
 	next_insn = (struct insn){ 0 };
 	vcpu.regs.available = ~UINT64_C(0);
@@ -241,6 +268,24 @@ static void mapped_later(void **state)
 	assert_int_equal(rights(CODE), RIGHT_ALL);
 }
 
+/* No page is closed for one in a debug register; one that has a page keeps it. */
+static void in_debug_registers(void **state)
+{
+	(void)state;
+	insert(GDB_BREAK_HARDWARE, VIRTUAL + 5);
+	slots_free = 2;
+	insert(GDB_BREAK_HARDWARE, VIRTUAL + 5);
+	assert_int_equal(slots_free, 2);
+	insert(GDB_BREAK_HARDWARE, VIRTUAL + 3 * PAGE_BYTES);
+	insert(GDB_WATCH_ACCESS, VIRTUAL + 8);
+	assert_int_equal(slots_free, 0);
+	assert_non_null(debug_break_insert(&vcpu, 0, GDB_WATCH_ACCESS, VIRTUAL, 8));
+	assert_null(debug_break_remove(&vcpu, GDB_BREAK_HARDWARE, VIRTUAL + 5, 1));
+	assert_false(debug_break_is_any());
+	insert(GDB_BREAK_SOFTWARE, VIRTUAL + 5);
+	assert_true(debug_break_is_any());
+}
+
 /* Both take a right away; whoever ends first gives back its own only. */
 static void code_that_is_watched(void **state)
 {
@@ -266,6 +311,7 @@ int main(void)
 		cmocka_unit_test_setup(met_or_stepped, set_up),
 		cmocka_unit_test_setup(repeated, set_up),
 		cmocka_unit_test_setup(mapped_later, set_up),
+		cmocka_unit_test_setup(in_debug_registers, set_up),
 		cmocka_unit_test_setup(code_that_is_watched, set_up),
 	};
 

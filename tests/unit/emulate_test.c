@@ -10,6 +10,7 @@
  * values that instructions compute are compared with CPUs elsewhere; here it is what surrounds them.
  */
 #include "tests/unit/track_test.h"
+#include "tests/unit/fake_loan.h"
 
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"

@@ -14,6 +14,7 @@
 #include "core/regs_check.h"
 #include "core/vendor.h"
 #include "mm/guest_copy.h"
+#include "tests/unit/fake_loan.h"
 
 struct hv_caps hv_caps;
 

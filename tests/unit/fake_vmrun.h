@@ -21,6 +21,7 @@
 #include "core/vendor.h"
 #include "mm/guest_copy.h"
 #include "mm/layout.h"
+#include "tests/unit/fake_loan.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/guest_physical.h"
 #include "vmexit/step.h"

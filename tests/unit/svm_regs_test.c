@@ -13,6 +13,7 @@
 #include "core/panic.h"
 #include "core/vendor.h"
 #include "mm/guest_copy.h"
+#include "tests/unit/fake_loan.h"
 
 #include "regs_model.h"
 

@@ -28,6 +28,7 @@
 #include "vmexit/step.h"
 
 #include "fake_vmcs.h"
+#include "fake_loan.h"
 
 /* tests/unit/vmx_pebs_test.c has it. */
 bool vmx_pebs_write(struct vcpu *of, uint64_t value)

@@ -16,6 +16,7 @@
 #include "core/vendor.h"
 
 #include "fake_vmcs.h"
+#include "fake_loan.h"
 #include "regs_model.h"
 
 static const struct vendor_ops fake_ops = { .name = "fake", .regs_fetch = vmx_regs_fetch };

@@ -3,8 +3,9 @@
  * What a debugger is tried on: functions to stop in, variables to watch and to change, a timer that interrupts all the time,
  * and other CPUs that write. It says where it is loaded and waits for `attached`; tests/boot/test_gdb.py has its symbols.
  *
- *   debuggee.efi [rounds N] [timer TICKS] [writers] [spin]
+ *   debuggee.efi [rounds N] [timer TICKS] [writers] [spin] [registers [hot N]]
  */
+#include "tests/guests/debuggee/registers.h"
 #include "tests/guests/lib/probe.h"
 
 enum { APIC_SVR = 0xf0, APIC_EOI = 0xb0, APIC_LVT_TIMER = 0x320, APIC_INITIAL = 0x380 };
@@ -154,16 +155,28 @@ static void spin_on_all(void)
 	probe_print("DEBUGGEE: released=%lu\n", released);
 }
 
+static void use_registers(uint64_t without, uint64_t rounds)
+{
+	debuggee_hot(rounds);
+	debuggee_look();
+	debuggee_look();
+	probe_check(debuggee_own("with") == without, "own", "not as without a debugger");
+}
+
 ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
 	const char *options = probe_begin(image, table);
 	uint64_t rounds = probe_number(options, "rounds", 100), ticks, expected;
 	uint32_t regs[4];
+	bool registers = probe_has_word(options, "registers");
+	uint64_t without = registers ? debuggee_own("without") : 0;
 
 	probe_print("DEBUGGEE: main=0x%lx\n", (uint64_t)efi_main);
 	/* An exit each time, where the debugger's line is looked at. */
 	while (!attached)
 		probe_cpuid(0, 0, regs);
+	if (registers)
+		use_registers(without, probe_number(options, "hot", 200000));
 	probe_print("DEBUGGEE: outer=%lu\n", debuggee_outer(5));
 	probe_print("DEBUGGEE: register=0x%lx\n", debuggee_register());
 	expected = debuggee_work(rounds);

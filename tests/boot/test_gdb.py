@@ -226,6 +226,28 @@ def test_steps_are_what_is_executed(debugged, tmp_path):
     assert int(guest.machine.seen(r"^DEBUGGEE: ticks=(\d+)$")[0].group(1)) > 0
 
 
+@full
+@pytest.mark.seconds(30)
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), ("vtx", 1), ("svm", 1)])
+def test_steps_of_what_waits(debugged, where, cpus):
+    """A step over HLT and MWAIT ends behind it at once, whether an interrupt is there or not; one over IRET where it leads."""
+    guest = debugged(where, cpus, "rounds 5 sleep")
+    gdb = guest.attach_to_debuggee()
+    gdb.do("set var attached=1")
+    for name in ("sti_hlt", "hlt", "mwait", "iret"):
+        at = gdb.value(f"&debuggee_{name}")
+        gdb.do(f"hbreak *{at:#x}")
+        assert "Breakpoint " in gdb.go()
+        assert gdb.value("$rip") == at
+        gdb.do("delete")
+        gdb.do("stepi")
+        assert gdb.value("$rip") == gdb.value(f"&debuggee_{name}_end")
+        assert registers(gdb, "eflags")["eflags"] & 0x300 == 0x200  # IF and no TF
+    gdb.do("detach")
+    expect_end(guest.machine)
+    assert int(guest.machine.seen(r"^DEBUGGEE: ticks=(\d+)$")[0].group(1)) > 0
+
+
 # --- a bad line --------------------------------------------------------------------------------
 
 def corrupted(source):

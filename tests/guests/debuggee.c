@@ -3,7 +3,7 @@
  * What a debugger is tried on: functions to stop in, variables to watch and to change, a timer that interrupts all the time,
  * and other CPUs that write. It says where it is loaded and waits for `attached`; tests/boot/test_gdb.py has its symbols.
  *
- *   debuggee.efi [rounds N] [timer TICKS] [writers] [spin] [registers [hot N]]
+ *   debuggee.efi [rounds N] [timer TICKS] [sleep] [writers] [spin] [registers [hot N]]
  */
 #include "tests/guests/debuggee/registers.h"
 #include "tests/guests/lib/probe.h"
@@ -24,6 +24,7 @@ uint64_t debuggee_outer(uint64_t a);
 uint64_t debuggee_work(uint64_t rounds);
 uint64_t debuggee_register(void);
 void debuggee_wound(void);
+void debuggee_sleep(void);
 void debuggee_spin(void *argument);
 void debuggee_write(void *argument);
 void debuggee_end(void);
@@ -91,6 +92,38 @@ ALONE uint64_t debuggee_register(void)
 ALONE void debuggee_wound(void)
 {
 	__asm__ volatile("");
+}
+
+/* What waits for an interrupt, first in the shadow of an STI, and an IRET. Without MWAIT there is none. */
+ALONE void debuggee_sleep(void)
+{
+	static uint64_t monitored;
+	uint32_t regs[4];
+
+	probe_cpuid(1, 0, regs);
+	__asm__ volatile("cli; nop; sti\n"
+			 ".globl debuggee_sti_hlt\ndebuggee_sti_hlt: hlt\n"
+			 ".globl debuggee_sti_hlt_end\ndebuggee_sti_hlt_end: nop; nop\n"
+			 ".globl debuggee_hlt\ndebuggee_hlt: hlt\n"
+			 ".globl debuggee_hlt_end\ndebuggee_hlt_end: nop"
+			 :
+			 :
+			 : "memory");
+	if (regs[2] & 8)
+		__asm__ volatile("monitor; xor %%eax, %%eax\n"
+				 ".globl debuggee_mwait\ndebuggee_mwait: mwait\n"
+				 ".globl debuggee_mwait_end\ndebuggee_mwait_end: nop"
+				 :
+				 : "a"(&monitored), "c"(0), "d"(0)
+				 : "memory");
+	__asm__ volatile(
+		"mov %%rsp, %%rax; mov %%ss, %%ecx; push %%rcx; push %%rax; pushfq\n"
+		"mov %%cs, %%ecx; push %%rcx; lea debuggee_iret_end(%%rip), %%rax; push %%rax\n"
+		".globl debuggee_iret\ndebuggee_iret: iretq\n"
+		".globl debuggee_iret_end\ndebuggee_iret_end: nop"
+		:
+		:
+		: "rax", "rcx", "memory", "cc");
 }
 
 /* With interrupts off, and nothing in it that exits: only a debugger ends it. */
@@ -183,6 +216,8 @@ ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	start_timer((uint32_t)probe_number(options, "timer", 5000000));
 	debuggee_wound();
 	sum = debuggee_work(rounds);
+	if (probe_has_word(options, "sleep"))
+		debuggee_sleep();
 	ticks = probe_this_cpu()->counts[VECTOR_PROBE];
 	stop_timer();
 	probe_check(sum == expected, "sum", "%lx %lx", sum, expected);

@@ -102,7 +102,7 @@ def pattern(count):
 
 
 def type_slowly(machine, text, escape=False, terminal=None):
-    """As much as a line at 115200 baud takes; in between the keyboard is the hypervisor's now and then, or its own line is used."""
+    """As much as a line at 115200 baud takes; now and then the keyboard is the hypervisor's, or its own line is used."""
     for at in range(0, len(text), 512):
         machine.send(text[at:at + 512])
         if escape and at % 2048 == 0:
@@ -167,7 +167,7 @@ def receive_and_print(machine, kilobytes, **typing):
 @full
 @pytest.mark.seconds(40)
 @pytest.mark.parametrize("mode", ["share", "pass", "log"])
-@pytest.mark.parametrize("kilobytes", [8, 1024])
+@pytest.mark.parametrize("kilobytes", [8, pytest.param(1024, marks=pytest.mark.seconds(200))])
 def test_linux_console(vm, mode, kilobytes):
     """Linux's console on the UART that the hypervisor has, too: what it prints and what is typed is complete."""
     machine = linux(vm, {"serial": "com1", "serial-mode": mode}, cpus=2)
@@ -185,7 +185,7 @@ def test_linux_console(vm, mode, kilobytes):
 
 @full
 @pytest.mark.seconds(40)
-@pytest.mark.parametrize("kilobytes", [8, 1024])
+@pytest.mark.parametrize("kilobytes", [8, pytest.param(1024, marks=pytest.mark.seconds(200))])
 def test_linux_console_beside_the_monitor(vm, kilobytes):
     """Two lines: Linux's console on its own, while somebody is at the monitor on the other."""
     port = free_port()

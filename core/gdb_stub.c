@@ -122,7 +122,7 @@ static enum gdb_verdict set_thread(struct packet *packet)
 	if (!for_registers)
 		stub->run_cpu = cpu;
 	else if (cpu != GDB_ALL_CPUS)
-		stub->reg_cpu = cpu;
+		stub->reg_cpu = stub->monitor_cpu = cpu;
 	return say(packet, "OK");
 }
 
@@ -186,13 +186,18 @@ static void put_stop(struct packet *packet)
 	gdb_put(&packet->out, ";");
 }
 
+void gdb_stub_note_stop(struct gdb_stub *stub, const struct gdb_stop *stop)
+{
+	stub->stop = *stop;
+	stub->reg_cpu = stub->monitor_cpu = stop->cpu;
+}
+
 void gdb_stub_report_stop(struct gdb_stub *stub, const struct gdb_stop *stop)
 {
 	struct packet packet = { .stub = stub,
 				 .out = { .buffer = stub->answer, .bytes = sizeof(stub->answer) } };
 
-	stub->stop = *stop;
-	stub->reg_cpu = stop->cpu;
+	gdb_stub_note_stop(stub, stop);
 	put_stop(&packet);
 	answer(&packet);
 }
@@ -545,7 +550,7 @@ static enum gdb_verdict command(struct packet *packet)
 	else if (is_word(line, "virt"))
 		packet->stub->physical = false;
 	else
-		packet->stub->target->command(packet->stub->reg_cpu, line, say_output, packet);
+		packet->stub->target->command(&packet->stub->monitor_cpu, line, say_output, packet);
 	return say(packet, "OK");
 }
 

@@ -35,8 +35,10 @@ struct gdb_stop {
 struct gdb_stub {
 	const struct gdb_target *target;
 	struct gdb_link link;
-	struct gdb_stop stop;	      /* the last one: what '?' is answered with */
-	unsigned reg_cpu;	      /* whose registers and memory (Hg) */
+	struct gdb_stop stop; /* the last one: what '?' is answered with */
+	unsigned reg_cpu;     /* whose registers and memory (Hg) */
+	unsigned
+		monitor_cpu; /* that the monitor's commands mean: the same, or as `monitor cpu` said since */
 	unsigned run_cpu;	      /* whom the old commands run (Hc); GDB_ALL_CPUS: all */
 	bool physical;		      /* addresses are physical (monitor phys) */
 	bool error_text;	      /* GDB understands errors in words */
@@ -57,5 +59,7 @@ void gdb_stub_refuse_overlong(struct gdb_stub *stub);
 
 /* The guest has stopped: to be sent where the packet before was GDB_RESUME. */
 void gdb_stub_report_stop(struct gdb_stub *stub, const struct gdb_stop *stop);
+/* It has, and nothing is to be sent: GDB asks. */
+void gdb_stub_note_stop(struct gdb_stub *stub, const struct gdb_stop *stop);
 
 #endif

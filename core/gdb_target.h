@@ -51,8 +51,11 @@ struct gdb_target {
 	/* GDB's memory map (XML) from `offset` on. Returns the bytes stored, fewer than asked for at its end. */
 	size_t (*memory_map)(size_t offset, char *buffer, size_t bytes);
 
-	/* A line for the monitor, which means this CPU where it names none; `say` gets what it prints, in pieces. */
-	void (*command)(unsigned cpu, const char *line,
+	/*
+	 * A line for the monitor, which means this CPU where it names none, and may choose another; `say` gets what it
+	 * prints, in pieces.
+	 */
+	void (*command)(unsigned *cpu, const char *line,
 			void (*say)(void *context, const char *text), void *context);
 };
 

@@ -262,16 +262,15 @@ void monitor_line_run(struct monitor *monitor, const char *line)
 		monitor_say(monitor, "%s: %s\n", command->name, why);
 }
 
-void monitor_line_run_in_gdb(struct monitor *monitor, unsigned cpu, const char *line)
+void monitor_line_run_in_gdb(struct monitor *monitor, unsigned *cpu, const char *line)
 {
 	const unsigned own_cpu = monitor->cpu;
 
 	monitor->in_gdb = true;
-	monitor->follows_gdb = true;
-	monitor->cpu = cpu;
+	monitor->cpu = *cpu;
 	monitor_line_run(monitor, line);
+	*cpu = monitor->cpu;
 	monitor->cpu = own_cpu;
-	monitor->follows_gdb = false;
 }
 
 /* --- completion ------------------------------------------------------------------------------ */

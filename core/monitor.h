@@ -27,8 +27,7 @@ struct monitor {
 	const struct monitor_target *target;
 	void (*say)(void *context, const char *text);
 	void *context;
-	bool in_gdb;	  /* GDB alone runs the guest */
-	bool follows_gdb; /* a line of GDB's own: `cpu` is its thread's */
+	bool in_gdb; /* GDB alone runs the guest */
 
 	unsigned cpu;	/* that commands without a CPU mean */
 	bool stopped;	/* the guest stays stopped behind the line */
@@ -56,10 +55,10 @@ void monitor_init(struct monitor *monitor, const struct monitor_target *target);
 void monitor_line_run(struct monitor *monitor, const char *line);
 
 /*
- * A line of GDB's `monitor`: where it names no CPU it means `cpu`, that of GDB's thread. Which one the monitor's own lines
+ * A line of GDB's `monitor`: where it names no CPU it means `*cpu`, which `cpu N` changes. Which one the monitor's own lines
  * mean stays as it was.
  */
-void monitor_line_run_in_gdb(struct monitor *monitor, unsigned cpu, const char *line);
+void monitor_line_run_in_gdb(struct monitor *monitor, unsigned *cpu, const char *line);
 
 /* For the line editor: the words that may stand there (core/monitor_line.h). */
 const char *monitor_word(void *context, const char *text, size_t word, unsigned number);

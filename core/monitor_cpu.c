@@ -112,8 +112,6 @@ const char *monitor_command_cpu(struct monitor *monitor, struct monitor_args *ar
 	unsigned cpu = monitor_args_cpu(monitor, args);
 	const char *why = monitor_args_end(args);
 
-	if (why == NULL && change && monitor->follows_gdb)
-		why = "it is that of GDB's thread: use `thread N`, which is CPU N - 1";
 	if (why != NULL)
 		return why;
 	if (change)

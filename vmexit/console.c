@@ -158,12 +158,10 @@ static struct gdb_stop why(const struct vcpu *leader)
 static void say_why(const struct gdb_stop *stop)
 {
 	/* A packet that came before it: whoever sent that did not wait for the answer. */
-	if (console.owes_stop && !console.has_packet) {
+	if (console.owes_stop && !console.has_packet)
 		gdb_stub_report_stop(&console.stub, stop);
-	} else {
-		console.stub.stop = *stop;
-		console.stub.reg_cpu = stop->cpu;
-	}
+	else
+		gdb_stub_note_stop(&console.stub, stop);
 	console.owes_stop = false;
 }
 

@@ -199,7 +199,7 @@ static const char *change_break(unsigned cpu, enum gdb_break kind, uint64_t addr
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static void command(unsigned cpu, const char *line, void (*say)(void *context, const char *text),
+static void command(unsigned *cpu, const char *line, void (*say)(void *context, const char *text),
 		    void *context)
 {
 	monitor_console_command(cpu, line, say, context);

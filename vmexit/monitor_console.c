@@ -180,7 +180,7 @@ void monitor_console_forget(void)
 	memset(console.monitor.breaks, 0, sizeof(console.monitor.breaks));
 }
 
-void monitor_console_command(unsigned cpu, const char *line,
+void monitor_console_command(unsigned *cpu, const char *line,
 			     void (*say_to_gdb)(void *context, const char *text), void *context)
 {
 	struct monitor *monitor = &console.monitor;

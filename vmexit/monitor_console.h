@@ -38,8 +38,8 @@ unsigned monitor_console_cpu(void);
 /* GDB has taken the guest over, or let it go: what was stopped or set here is forgotten. */
 void monitor_console_forget(void);
 
-/* One line for GDB's `monitor`, with the CPU that it means where it names none. */
-void monitor_console_command(unsigned cpu, const char *line,
+/* One line for GDB's `monitor`, with the CPU that it means where it names none; it may choose another. */
+void monitor_console_command(unsigned *cpu, const char *line,
 			     void (*say)(void *context, const char *text), void *context);
 
 #endif

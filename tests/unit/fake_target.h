@@ -115,15 +115,16 @@ static size_t fake_memory_map(size_t offset, char *buffer, size_t bytes)
 	return bytes;
 }
 
-/* "fill N" prints N times "x". */
-static void fake_command(unsigned cpu, const char *line,
+/* "fill N" prints N times "x"; "cpu N" chooses one. */
+static void fake_command(unsigned *cpu, const char *line,
 			 void (*say)(void *context, const char *text), void *context)
 {
 	static char text[10000];
 	unsigned count = 0;
 
 	snprintf(target.command, sizeof(target.command), "%s", line);
-	target.command_cpu = cpu;
+	target.command_cpu = *cpu;
+	(void)sscanf(line, "cpu %u", cpu);
 	if (sscanf(line, "fill %u", &count) == 1 && count < sizeof(text)) {
 		memset(text, 'x', count);
 		text[count] = 0;

@@ -342,6 +342,14 @@ static void commands_go_to_the_monitor(void **state)
 	expect("qRcmd,72656773", "OK");
 	assert_int_equal(target.command_cpu, 1);
 	expect("Hg1", "OK");
+	/* GDB names a thread only when it reads something: a CPU can be chosen, and the registers are still the thread's. */
+	expect("qRcmd,6370752031", "OK");
+	expect("qRcmd,72656773", "OK");
+	assert_int_equal(target.command_cpu, 1);
+	assert_int_equal(stub.reg_cpu, 0);
+	expect("Hg1", "OK");
+	expect("qRcmd,72656773", "OK");
+	assert_int_equal(target.command_cpu, 0);
 	expect("qRcmd,6370757", "E01");
 	expect("qRcmd,zz", "E01");
 	/* "fill 5000" */

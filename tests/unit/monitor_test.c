@@ -280,11 +280,14 @@ static void the_guest_is_stopped_and_stepped(void **state)
 	says("stop", "stop: GDB runs the guest: use its own commands\n");
 }
 
+static unsigned gdb_cpu;
+
 static const char *run_in_gdb(unsigned cpu, const char *line)
 {
 	said_bytes = 0;
 	said[0] = 0;
-	monitor_line_run_in_gdb(&monitor, cpu, line);
+	monitor_line_run_in_gdb(&monitor, &cpu, line);
+	gdb_cpu = cpu;
 	return said;
 }
 
@@ -304,9 +307,10 @@ static void lines_of_gdb_follow_its_thread(void **state)
 	/* Its address is one of this CPU's. */
 	assert_non_null(strstr(run_in_gdb(1, "x/xb 0x10001007"), "31"));
 	assert_null(strstr(run_in_gdb(0, "x/xb 0x10001007"), "31"));
-	assert_string_equal(run_in_gdb(0, "cpu 1"),
-			    "cpu: it is that of GDB's thread: use `thread N`, "
-			    "which is CPU N - 1\n");
+	assert_string_equal(run_in_gdb(0, "cpu 1"), "cpu 1\n");
+	assert_int_equal(gdb_cpu, 1);
+	assert_string_equal(run_in_gdb(0, "cpu 9"), "cpu: there is no such CPU\n");
+	assert_int_equal(gdb_cpu, 0);
 	says("cpu", "cpu 0\n");
 	mentions("regs", "111000");
 	/* Beside GDB the monitor has a choice of its own. */

@@ -8,10 +8,9 @@
 #include "vmexit/debug_slot.h"
 #include "vmexit/debug_target.h"
 #include "vmexit/debug_watch.h"
-#include "vmexit/emulate.h"
+#include "vmexit/emulate_exit.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/nested_fault.h"
-#include "vmexit/step.h"
 #include "vmexit/stop.h"
 
 #define BREAKS_MAX 64u
@@ -94,16 +93,7 @@ static enum exit_verdict execute(struct vcpu *vcpu, gpa_t gpa)
 	if (vcpu->step_kind == STEP_NONE && guest_fetch_insn(vcpu, &insn) &&
 	    (insn.rep || insn.repne))
 		result = emulate_insn(vcpu, &insn, &strings);
-	switch (result) {
-	case EMULATE_DONE:
-		return VERDICT_NEXT_INSN;
-	case EMULATE_RESUME:
-		return VERDICT_RESUME;
-	case EMULATE_NATIVE:
-		break;
-	}
-	step_begin(vcpu, STEP_CODE, gpa);
-	return VERDICT_RESUME;
+	return emulate_exit_or_step(vcpu, result, STEP_CODE, gpa);
 }
 
 enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)

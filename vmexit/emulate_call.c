@@ -4,10 +4,9 @@
 #include "arch/x86/port.h"
 #include "core/lock.h"
 #include "mm/guest_copy.h"
-#include "vmexit/emulate.h"
+#include "vmexit/emulate_exit.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/nested_fault.h"
-#include "vmexit/step.h"
 
 #define NO_FRAME (~UINT64_C(0))
 
@@ -160,14 +159,5 @@ enum exit_verdict emulate_call_exit(struct vcpu *vcpu, const struct exit_info *e
 	/* During a native step the other half of the operand is meant. */
 	if (vcpu->step_kind == STEP_NONE)
 		result = emulate(vcpu);
-	switch (result) {
-	case EMULATE_DONE:
-		return VERDICT_NEXT_INSN;
-	case EMULATE_RESUME:
-		return VERDICT_RESUME;
-	case EMULATE_NATIVE:
-		break;
-	}
-	step_begin(vcpu, STEP_PLAIN, exit->fault.gpa);
-	return VERDICT_RESUME;
+	return emulate_exit_or_step(vcpu, result, STEP_PLAIN, exit->fault.gpa);
 }

@@ -6,9 +6,8 @@
 #include "arch/x86/io_apic.h"
 #include "core/lock.h"
 #include "mm/host_map.h"
-#include "vmexit/emulate.h"
+#include "vmexit/emulate_exit.h"
 #include "vmexit/guest_memory.h"
-#include "vmexit/step.h"
 
 struct kept_pin {
 	uint32_t pin;
@@ -228,14 +227,5 @@ enum exit_verdict io_apic_exit(struct vcpu *vcpu, const struct exit_info *exit)
 
 	if (!exit->fault.fetch && !exit->fault.during_walk && vcpu->step_kind == STEP_NONE)
 		result = emulate(vcpu);
-	switch (result) {
-	case EMULATE_DONE:
-		return VERDICT_NEXT_INSN;
-	case EMULATE_RESUME:
-		return VERDICT_RESUME;
-	case EMULATE_NATIVE:
-		break;
-	}
-	step_begin(vcpu, STEP_PLAIN, exit->fault.gpa);
-	return VERDICT_RESUME;
+	return emulate_exit_or_step(vcpu, result, STEP_PLAIN, exit->fault.gpa);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: vmexit/debug_break.c vmexit/track.c core/regs.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c
+// sources: vmexit/debug_break.c vmexit/emulate_exit.c vmexit/track.c core/regs.c mm/page_track.c mm/tdp_mmu.c mm/flush_model.c
 // sources: mm/page_table.c mm/page_format.c mm/memtype.c mm/pool.c mm/layout.c mm/guest_copy.c
 /*
  * Breakpoints over a real guest-physical map: which pages are closed to fetches, what a CPU that comes there is told, and

@@ -1,4 +1,4 @@
-// sources: vmexit/io_apic.c
+// sources: vmexit/io_apic.c vmexit/emulate_exit.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Pins that are kept from the guest, over a model of the I/O APIC. */
 #include <setjmp.h>

@@ -38,7 +38,7 @@ static inline enum exit_verdict quick_handle(struct vcpu *vcpu, enum exit_kind k
 	case EXIT_WRMSR:
 		return msr_write_exit(vcpu);
 	case EXIT_XSETBV:
-		return xsetbv_exit(vcpu);
+		return xsetbv_cpl0_exit(vcpu);
 	case EXIT_HYPERCALL:
 		return hypercall_presence_exit(vcpu);
 	default:

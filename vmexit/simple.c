@@ -5,22 +5,31 @@
 #include "vmexit/debug_met.h"
 #include "vmexit/step.h"
 
-/*
- * The CPU has checked CR4.OSXSAVE; index and value are the hardware's to judge. The privilege level should have been
- * checked as well (SDM: "Relative Priority of Faults and VM Exits"), but an emulator exits first.
- */
-enum exit_verdict xsetbv_exit(struct vcpu *vcpu)
+/* The CPU has checked CR4.OSXSAVE; index and value are the hardware's to judge. */
+enum exit_verdict xsetbv_cpl0_exit(struct vcpu *vcpu)
 {
 	uint64_t value = (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX) |
 			 regs_fixed_read(&vcpu->regs, REG_RDX) << 32;
 
 	/* APX is hidden; on AMD-V, where XSETBV does not exit, no CPU has it. */
-	if ((value & XCR0_APX) != 0 || cpl_read(vcpu) != 0 ||
+	if ((value & XCR0_APX) != 0 ||
 	    !xsetbv_safe((uint32_t)regs_fixed_read(&vcpu->regs, REG_RCX), value)) {
 		events_raise_gp(vcpu, 0);
 		return VERDICT_RESUME;
 	}
 	return VERDICT_NEXT_INSN;
+}
+
+/*
+ * The privilege level should have been checked as well (SDM: "Relative Priority of Faults and VM Exits"), but an emulator
+ * exits first.
+ */
+enum exit_verdict xsetbv_exit(struct vcpu *vcpu)
+{
+	if (cpl_read(vcpu) == 0)
+		return xsetbv_cpl0_exit(vcpu);
+	events_raise_gp(vcpu, 0);
+	return VERDICT_RESUME;
 }
 
 /* INVD would also throw away what the hypervisor has written: write it back instead. */

@@ -6,6 +6,8 @@
 #include "vmexit/exit.h"
 
 enum exit_verdict xsetbv_exit(struct vcpu *vcpu);
+/* The quick way: for a caller who has seen CPL 0. */
+enum exit_verdict xsetbv_cpl0_exit(struct vcpu *vcpu);
 enum exit_verdict invd_exit(struct vcpu *vcpu);
 enum exit_verdict virtualization_insn_exit(struct vcpu *vcpu);
 enum exit_verdict exception_exit(struct vcpu *vcpu, const struct exit_info *exit);

@@ -50,14 +50,21 @@ static __attribute__((noinline)) enum quick_next handle_wrmsr(struct vcpu *vcpu)
 	return handle(vcpu, EXIT_WRMSR);
 }
 
+static bool is_cpl0(void)
+{
+	return (vmcs_read32(VMCS_GUEST_SS_RIGHTS) & SEGMENT_DPL) == 0;
+}
+
 static __attribute__((noinline)) enum quick_next handle_xsetbv(struct vcpu *vcpu)
 {
+	if (!is_cpl0())
+		return QUICK_GENERAL;
 	return handle(vcpu, EXIT_XSETBV);
 }
 
 static __attribute__((noinline)) enum quick_next handle_vmcall(struct vcpu *vcpu)
 {
-	if ((vmcs_read32(VMCS_GUEST_SS_RIGHTS) & SEGMENT_DPL) != 0 || !hypercall_is_presence(vcpu))
+	if (!is_cpl0() || !hypercall_is_presence(vcpu))
 		return QUICK_GENERAL;
 	return handle(vcpu, EXIT_HYPERCALL);
 }

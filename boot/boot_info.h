@@ -92,8 +92,7 @@ struct boot_sleep {
 	uint32_t register_count;
 	uint32_t facs_count;
 	struct boot_sleep_register registers[BOOT_SLEEP_REGISTERS];
-	uint64_t facs
-		[BOOT_FACS_MAX]; /* firmware ACPI control structures, the one that counts first */
+	uint64_t facs[BOOT_FACS_MAX]; /* firmware ACPI control structures; the first counts */
 	uint64_t low_base; /* BOOT_SLEEP_LOW_BYTES below 1 MiB, reserved, for the way up after S3 */
 };
 
@@ -149,11 +148,10 @@ struct boot_info {
 	uint64_t magic;
 	uint32_t info_bytes; /* sizeof(struct boot_info) on the loader's side */
 	uint32_t cpu_count;
-	uint64_t hv_base;  /* 2 MiB aligned */
-	uint64_t hv_bytes; /* a multiple of 2 MiB; all of it is hidden from the guest */
-	uint64_t
-		image_bytes; /* the image's part of it, from hv_base, .bss included, page aligned */
-	uint64_t core_entry; /* virtual address of the entry point */
+	uint64_t hv_base;     /* 2 MiB aligned */
+	uint64_t hv_bytes;    /* a multiple of 2 MiB; all of it is hidden from the guest */
+	uint64_t image_bytes; /* of it the image, from hv_base, with .bss, page aligned */
+	uint64_t core_entry;  /* virtual address of the entry point */
 	uint64_t transition_cr3;
 
 	struct boot_line serial;
@@ -176,8 +174,7 @@ struct boot_info {
 	struct boot_sleep sleep;
 	struct boot_sleep power_off; /* only registers, which lead to S5 and are not trapped */
 
-	char error
-		[BOOT_ERROR_CHARS]; /* one line, no newline, filled by the core when a request fails */
+	char error[BOOT_ERROR_CHARS]; /* why a request failed: one line, no newline */
 };
 
 /*

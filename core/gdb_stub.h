@@ -37,11 +37,10 @@ struct gdb_stub {
 	struct gdb_link link;
 	struct gdb_stop stop; /* the last one: what '?' is answered with */
 	unsigned reg_cpu;     /* whose registers and memory (Hg) */
-	unsigned
-		monitor_cpu; /* that the monitor's commands mean: the same, or as `monitor cpu` said since */
-	unsigned run_cpu;	      /* whom the old commands run (Hc); GDB_ALL_CPUS: all */
-	bool physical;		      /* addresses are physical (monitor phys) */
-	bool error_text;	      /* GDB understands errors in words */
+	unsigned monitor_cpu; /* of the monitor's commands: reg_cpu, or what `monitor cpu` said */
+	unsigned run_cpu;     /* whom the old commands run (Hc); GDB_ALL_CPUS: all */
+	bool physical;	      /* addresses are physical (monitor phys) */
+	bool error_text;      /* GDB understands errors in words */
 	uint8_t actions[VM_MAX_CPUS]; /* enum gdb_action, after GDB_RESUME */
 	char answer[GDB_PACKET_BYTES];
 };

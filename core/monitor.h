@@ -35,8 +35,8 @@ struct monitor {
 	bool live;	/* statistics are drawn again and again: monitor_tick() */
 
 	struct monitor_break breaks[MONITOR_BREAKS];
-	uint32_t shown_exits[MONITOR_RATED_CPUS]
-			    [VCPU_EXIT_KINDS]; /* by `stats`, the last time: low halves */
+	/* By `stats`, the last time: low halves. */
+	uint32_t shown_exits[MONITOR_RATED_CPUS][VCPU_EXIT_KINDS];
 	uint64_t shown_at;
 };
 

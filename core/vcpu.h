@@ -38,22 +38,19 @@ struct vcpu {
 	struct cpu *cpu;
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
 	uint32_t index;
-	uint32_t apic_id;   /* initial one, CPUID leaf 1 or 0xb */
-	uint64_t apic_base; /* the guest's IA32_APIC_BASE */
-	uint64_t
-		apic_base_hardware; /* another while the guest's APIC is off (vmexit/apic_base.h) */
-	gpa_t apic_gpa;		    /* where the guest finds the registers of its xAPIC */
-	bool apic_followed;	    /* mapping and protection agree with it */
+	uint32_t apic_id;	     /* initial one, CPUID leaf 1 or 0xb */
+	uint64_t apic_base;	     /* the guest's IA32_APIC_BASE */
+	uint64_t apic_base_hardware; /* differs while that APIC is off (vmexit/apic_base.h) */
+	gpa_t apic_gpa;		     /* where the guest finds the registers of its xAPIC */
+	bool apic_followed;	     /* mapping and protection agree with it */
 	uint64_t apic_page_end; /* last byte of the page whose writes are trapped, 0 if none are */
 	enum activity activity;
-	_Atomic(uint32_t)
-		online; /* it runs the guest from now on: an NMI reaches us, not the firmware */
-	_Atomic(uint32_t)
-		in_guest; /* the CPU executes the guest, or is past its last look at the kicks */
-	struct kick_box kick;	   /* set by others */
-	uint64_t sipi_tsc;	   /* VT-x: when it was started, until an INIT came */
-	_Atomic(uint32_t) startup; /* core/startup.h: INIT and SIPI on their way */
-	bool trial;		   /* leave the run loop at the first exit */
+	_Atomic(uint32_t) online; /* runs the guest from now on: NMIs reach us, not the firmware */
+	_Atomic(uint32_t) in_guest; /* executes it, or is past the last look at the kicks */
+	struct kick_box kick;	    /* set by others */
+	uint64_t sipi_tsc;	    /* VT-x: when it was started, until an INIT came */
+	_Atomic(uint32_t) startup;  /* core/startup.h: INIT and SIPI on their way */
+	bool trial;		    /* leave the run loop at the first exit */
 	uint64_t exit_counts[VCPU_EXIT_KINDS];
 	uint64_t hidden_writes; /* to the hypervisor's memory, all dropped */
 	uint64_t icr_carried;	/* x2APIC mode: the command in it if it was executed in software */

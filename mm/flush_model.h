@@ -40,8 +40,8 @@ struct flush_cpu {
 struct flush_model {
 	uint64_t generation; /* of the newest change */
 	uint64_t relied;     /* every CPU in the guest has flushed since this one */
-	uint64_t
-		forgotten; /* changes up to this one are no longer listed: they count for every address */
+	/* Changes up to this one are no longer listed: they count for every address. */
+	uint64_t forgotten;
 	struct flush_change changes[FLUSH_MODEL_CHANGES];
 	uint32_t next;
 	struct flush_cpu cpus[FLUSH_MODEL_CPUS];

@@ -40,8 +40,8 @@ static inline bool window_has(const struct gva_window *window, uint64_t gpa)
 /* What the fast path found; no address of a local is taken on the way. */
 struct fast_walk {
 	uint64_t all, any, bad, entry;
-	unsigned
-		shift; /* of the page, less 3: an index times the size of an entry is then one mask away */
+	/* Of the page, less 3: an index times the size of an entry is then one mask away. */
+	unsigned shift;
 };
 
 /*

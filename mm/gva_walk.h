@@ -14,8 +14,7 @@
 struct gva_result {
 	gpa_t gpa;
 	uint64_t page_bytes;
-	uint64_t
-		entry; /* that maps the page: page_format_pat_index(entry, page_bytes > PAGE_BYTES) */
+	uint64_t entry;	 /* of the page: page_format_pat_index(entry, page_bytes > PAGE_BYTES) */
 	unsigned rights; /* RIGHT_ bits that all entries together give, before the role is asked */
 	uint32_t error_code; /* of the page fault, when the walk failed */
 	bool no_memory; /* failed because a table lies where no memory is (no architectural fault code) */

@@ -45,10 +45,10 @@ struct ngpa_tables {
 
 struct ngpa_access {
 	enum ngpa_stage stage;
-	unsigned
-		access; /* ACCESS_WRITE, ACCESS_FETCH, ACCESS_USER (NPT with GMET: CPL 3), ACCESS_PEEK */
-	unsigned
-		linear_rights; /* NGPA_FINAL in EPT: RIGHT_ bits of the linear address (struct gva_result) */
+	/* ACCESS_WRITE, ACCESS_FETCH, ACCESS_USER (NPT with GMET: CPL 3), ACCESS_PEEK. */
+	unsigned access;
+	/* NGPA_FINAL in EPT: RIGHT_ bits of the linear address (struct gva_result). */
+	unsigned linear_rights;
 };
 
 enum ngpa_fault {
@@ -62,8 +62,8 @@ enum ngpa_fault {
 struct ngpa_result {
 	gpa_t gpa;
 	uint64_t page_bytes;
-	uint64_t
-		entry; /* that maps the page; NPT: page_format_pat_index(), EPT: page_format_memtype() */
+	/* That maps the page; NPT: page_format_pat_index(), EPT: page_format_memtype(). */
+	uint64_t entry;
 	unsigned rights; /* RIGHT_ bits of all entries together */
 	enum ngpa_fault fault;
 	uint64_t code;

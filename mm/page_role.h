@@ -34,8 +34,7 @@ struct paging_role {
 	bool huge_pages;      /* CPUID: 1 GiB pages */
 	bool upper_bit8;      /* AMD: reserved in PML4Es and PML5Es; others ignore it */
 	bool pdptr_in_memory; /* PAE under NPT: entries are read when used; APM: "Legacy PAE Mode" */
-	const struct page_format
-		*format; /* page_role_update() of this role; NULL: made for one walk */
+	const struct page_format *format; /* by page_role_update(); NULL: made for one walk */
 };
 
 /* Returns whether the format had to be made anew. CR3, PDPTRs, PKRU, PKRS and AC are no part of it. */

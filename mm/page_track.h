@@ -93,8 +93,8 @@ struct page_track_writer {
 	uint32_t count;
 	struct page_track_open_frame open[PAGE_TRACK_FRAMES];
 	uint8_t *after;
-	uint64_t
-		partial; /* where a store began that gave up half-way, and has been reported so far; else 0 */
+	/* Where a store began that gave up half-way, and has been reported so far; else 0. */
+	uint64_t partial;
 	bool has_claim; /* to `claim`, for a write of the hypervisor's own */
 	gpa_t claim;
 };

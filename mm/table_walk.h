@@ -47,10 +47,9 @@ enum table_walk_outcome {
 struct table_walk {
 	uint64_t at[PAGE_LEVELS];    /* where the entry of each level is */
 	uint64_t entry[PAGE_LEVELS]; /* and what it was */
-	uint64_t all; /* bits that every entry has, after those that forbid were inverted */
-	unsigned top,
-		leaf;	  /* levels between which there are entries; on failure it was at `leaf` */
-	uint64_t address; /* the translation */
+	uint64_t all;	    /* bits that every entry has, after those that forbid were inverted */
+	unsigned top, leaf; /* levels between which there are entries; it failed at `leaf` */
+	uint64_t address;   /* the translation */
 	uint64_t page_bytes;
 };
 

@@ -39,8 +39,8 @@ struct tdp_mmu {
 	uint8_t *ones_page;	/* 0xff */
 	struct tdp_hidden hidden[TDP_HIDDEN_RANGES];
 	uint32_t hidden_count;
-	uint64_t
-		generation; /* of the tables: another one after each change, copies of them are out of date */
+	/* Of the tables: another one after each change, when copies of them are out of date. */
+	uint64_t generation;
 	struct flush_model model;
 };
 

@@ -18,8 +18,7 @@
 
 enum emulate_call_status {
 	EMULATE_CALL_DONE = 0,
-	EMULATE_CALL_REFUSED =
-		1, /* no RAM, another frame is, or no page is left to split the map */
+	EMULATE_CALL_REFUSED = 1, /* no RAM, another frame is, or no page to split the map */
 };
 
 /* False: #UD. */

@@ -16,12 +16,11 @@ struct vmx_msr_entry {
  * (a) written at allocation, then constant; (e) by enable, on the vCPU's own CPU; (c) this CPU only
  */
 struct vmx_vcpu {
-	uint64_t vmcs;	       /* (a) physical */
-	uint64_t vmxon_region; /* (a) physical */
-	struct vmx_controls
-		controls;  /* (c) what the VMCS holds; the entry word without "IA-32e mode guest" */
-	uint64_t eptp;	   /* (c) */
-	uint64_t host_rsp; /* (c) what HOST_RSP holds */
+	uint64_t vmcs;		      /* (a) physical */
+	uint64_t vmxon_region;	      /* (a) physical */
+	struct vmx_controls controls; /* (c) the VMCS's; entry without "IA-32e mode guest" */
+	uint64_t eptp;		      /* (c) */
+	uint64_t host_rsp;	      /* (c) what HOST_RSP holds */
 	uint64_t cr0_mask; /* (e) bits of CR0 and CR4 that the guest sees through the shadows */
 	uint64_t cr4_mask;
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1; /* (e) */

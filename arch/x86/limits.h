@@ -11,9 +11,8 @@
 struct x86_limits {
 	uint64_t cr4;
 	uint64_t efer;
-	uint64_t xcr0; /* 0: no XSAVE; XCR0.APX is not in it */
-	uint32_t
-		xsave_end[X86_XSAVE_COMPONENTS]; /* of each component in a standard area; 0: none */
+	uint64_t xcr0;				  /* 0: no XSAVE; XCR0.APX is not in it */
+	uint32_t xsave_end[X86_XSAVE_COMPONENTS]; /* in a standard area; 0: there is none */
 	uint8_t maxphyaddr;
 	uint8_t canonical_bits; /* 48 or 57: what the CPU can, whatever CR4.LA57 says */
 	bool lam;		/* CR3.LAM_U48 and LAM_U57 */

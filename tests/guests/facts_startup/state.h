@@ -17,8 +17,8 @@ struct stub_data {
 	uint64_t efer;
 	uint32_t count;	   /* entries so far, of all CPUs */
 	uint16_t go_on[2]; /* far pointer; 0: it halts */
-	uint16_t
-		faults; /* behind the limits of CS, DS, ES, FS, GS; bits 8 and 9: at the last byte of DS and CS */
+	/* Behind the limits of CS, DS, ES, FS, GS; bits 8 and 9: at the last byte of DS and CS. */
+	uint16_t faults;
 	uint16_t tries_limits;
 } __attribute__((packed));
 

@@ -133,6 +133,23 @@ void debug_classify(uint64_t dr7, const struct debug_merged *merged, uint64_t ha
 	hits->payload = hits->is_guests ? left : 0;
 }
 
+uint64_t debug_guess(const struct debug_merged *merged, uint64_t rip, bool is_stepped)
+{
+	uint64_t code = 0, data = 0;
+
+	for (unsigned i = 0; i < DEBUG_REGS; i++) {
+		if (!is_enabled(merged->dr7, i))
+			continue;
+		if (!is_execution(merged->dr7, i))
+			data |= BIT64(i);
+		else if (merged->address[i] == rip)
+			code |= BIT64(i);
+	}
+	if (code != 0)
+		return code;
+	return is_stepped ? DR6_BS : data;
+}
+
 /* --- MOV DR ---------------------------------------------------------------------------------- */
 
 enum debug_access debug_access_check(unsigned *number, bool write, uint64_t value, uint64_t dr7,

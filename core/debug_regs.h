@@ -68,6 +68,12 @@ struct debug_hits {
 void debug_classify(uint64_t dr7, const struct debug_merged *merged, uint64_t happened,
 		    struct debug_hits *hits);
 
+/*
+ * For a #DB of which nothing is told: a machine may leave the bits out of DR6 when the hypervisor intercepts it. `rip` is the
+ * linear address of the next instruction, `is_stepped` the guest's TF. 0: no reason is known.
+ */
+uint64_t debug_guess(const struct debug_merged *merged, uint64_t rip, bool is_stepped);
+
 /* What an access to a debug register is. */
 enum debug_access {
 	DEBUG_ACCESS_OK,

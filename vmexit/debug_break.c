@@ -58,28 +58,6 @@ static const struct debug_break *break_at(gpa_t gpa)
 
 /* --- in the guest ---------------------------------------------------------------------------- */
 
-static bool translate(struct vcpu *vcpu, uint64_t address, gpa_t *gpa)
-{
-	struct paging_role role;
-	struct gva_result result;
-
-	guest_paging_role(vcpu, &role);
-	if (!gva_walk(&role, &guest_copy_reader, (gva_t){ address }, ACCESS_PEEK, &result))
-		return false;
-	*gpa = result.gpa;
-	return true;
-}
-
-/* Where the instruction at RIP begins; it may reach into the frame from the one before. False: it is not mapped any more. */
-static bool find_insn(struct vcpu *vcpu, gpa_t *gpa)
-{
-	uint64_t address = rip_read(vcpu);
-
-	if (!mode_is_64bit(vcpu))
-		address = (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + address);
-	return translate(vcpu, address, gpa);
-}
-
 /*
  * A repeated string instruction is emulated, many iterations at once: one with two exits for each would take a kernel minutes
  * that clears its memory from the page with the breakpoint. The CPU does the others, and what the emulator leaves to it.
@@ -101,7 +79,8 @@ enum exit_verdict debug_break_exit(struct vcpu *vcpu, gpa_t gpa)
 	const struct debug_break *met = NULL;
 	gpa_t insn;
 
-	if (find_insn(vcpu, &insn))
+	/* Where the instruction begins; it may reach into the frame from the one before. */
+	if (guest_peek(vcpu, guest_linear_rip(vcpu), &insn))
 		met = break_at(insn);
 	if (met != NULL) {
 		const struct stop_event event = { .reason = met->kind == GDB_BREAK_SOFTWARE
@@ -193,7 +172,7 @@ static void resolve(struct vcpu *vcpu, struct debug_break *pending)
 	bool is_closed;
 	gpa_t gpa;
 
-	if (!translate(vcpu, pending->address, &gpa) || !guest_copy_is_ram(gpa, 1))
+	if (!guest_peek(vcpu, (gva_t){ pending->address }, &gpa) || !guest_copy_is_ram(gpa, 1))
 		return;
 	is_closed = debug_break_is_page(gpa);
 	atomic_store(&pending->gpa, gpa.v);

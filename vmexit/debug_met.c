@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/debug_met.h"
 
+#include "arch/x86/cr.h"
 #include "core/gdb_target.h"
+#include "mm/guest_copy.h"
+#include "vmexit/guest_memory.h"
 #include "vmexit/step.h"
 #include "vmexit/stop.h"
+
+#define OPCODE_INT1 0xf1
 
 static void want_watch(struct vcpu *vcpu, uint8_t met)
 {
@@ -27,11 +32,31 @@ static void want_break(struct vcpu *vcpu, uint64_t again)
 	stop_want(vcpu, &event);
 }
 
+/* INT1 has no reason in DR6 either, and is a trap. */
+static bool is_behind_int1(struct vcpu *vcpu)
+{
+	gva_t last = { guest_linear_rip(vcpu).v - 1 };
+	uint8_t opcode;
+	gpa_t gpa;
+
+	return guest_peek(vcpu, last, &gpa) && guest_copy_in(&opcode, gpa, sizeof(opcode)) &&
+	       opcode == OPCODE_INT1;
+}
+
+static uint64_t reasons(struct vcpu *vcpu, uint64_t told)
+{
+	if (told != 0 || is_behind_int1(vcpu))
+		return told;
+	return debug_guess(&vcpu->loan.merged, guest_linear_rip(vcpu).v,
+			   (rflags_read(vcpu) & RFLAGS_TF) != 0);
+}
+
 bool debug_met_exception(struct vcpu *vcpu, struct event *event)
 {
+	uint64_t happened = reasons(vcpu, event->payload);
 	struct debug_hits hits;
 
-	debug_classify(dr7_read(vcpu), &vcpu->loan.merged, event->payload, &hits);
+	debug_classify(dr7_read(vcpu), &vcpu->loan.merged, happened, &hits);
 	if (hits.met_behind != 0)
 		want_watch(vcpu, hits.met_behind);
 	else if (hits.met_before != 0)

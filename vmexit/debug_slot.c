@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "arch/x86/cr.h"
+#include "vmexit/guest_memory.h"
 
 /* --- the debugger ---------------------------------------------------------------------------- */
 
@@ -68,18 +69,11 @@ void debug_slot_clear(struct vm *vm)
 
 /* --- a CPU that goes on ---------------------------------------------------------------------- */
 
-static uint64_t linear_rip(struct vcpu *vcpu)
-{
-	if (mode_is_64bit(vcpu))
-		return rip_read(vcpu);
-	return (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + rip_read(vcpu));
-}
-
 /* RF would keep the guest's own breakpoint on it away as well: that exception is delivered first, and its handler sets RF. */
 static void pass(struct vcpu *vcpu)
 {
 	if (rip_read(vcpu) != vcpu->loan.met_rip ||
-	    find(vcpu->vm, DEBUG_EXECUTE, linear_rip(vcpu), 1) == NULL)
+	    find(vcpu->vm, DEBUG_EXECUTE, guest_linear_rip(vcpu).v, 1) == NULL)
 		return;
 	if (vcpu->loan.met_again != 0)
 		events_raise_db(vcpu, vcpu->loan.met_again);

@@ -55,6 +55,18 @@ void guest_paging_role(struct vcpu *vcpu, struct paging_role *role)
 		role->pkrs = (uint32_t)rdmsr(MSR_PKRS);
 }
 
+bool guest_peek(struct vcpu *vcpu, gva_t gva, gpa_t *gpa)
+{
+	struct paging_role role;
+	struct gva_result result;
+
+	guest_paging_role(vcpu, &role);
+	if (!gva_walk(&role, &guest_copy_reader, gva, ACCESS_PEEK, &result))
+		return false;
+	*gpa = result.gpa;
+	return true;
+}
+
 /* --- data ---------------------------------------------------------------------------------- */
 
 static bool fail(struct guest_fault *fault, enum guest_fault_kind kind, uint64_t address,
@@ -169,6 +181,11 @@ static uint64_t instruction_address(struct vcpu *vcpu, bool is_64bit)
 	if (LIKELY(is_64bit))
 		return rip;
 	return (uint32_t)(segment_read(vcpu, SEGMENT_CS)->base + (uint32_t)rip);
+}
+
+gva_t guest_linear_rip(struct vcpu *vcpu)
+{
+	return (gva_t){ instruction_address(vcpu, mode_is_64bit(vcpu)) };
 }
 
 /* The CPU has fetched through them whatever is reserved: QEMU marks them as accessed. */

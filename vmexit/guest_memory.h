@@ -43,6 +43,9 @@ MUST_CHECK bool guest_translate(struct vcpu *vcpu, gva_t gva, unsigned bytes, un
 /* How the guest's page tables are to be read at this moment. */
 void guest_paging_role(struct vcpu *vcpu, struct paging_role *role);
 
+/* Where the guest's page tables have it now, whatever the rights; nothing is marked. False: nowhere. */
+MUST_CHECK bool guest_peek(struct vcpu *vcpu, gva_t gva, gpa_t *gpa);
+
 /*
  * Access `bytes` bytes; `access` is 0 or ACCESS_IMPLICIT (of descriptor tables and task state
  * segments). A write changes nothing unless all of it can be written. Linear addresses wrap at 4
@@ -67,6 +70,9 @@ unsigned guest_fetch_more(struct vcpu *vcpu, uint8_t buffer[INSN_MAX_BYTES], uns
 
 /* 64-bit mode: 16 bytes at RIP, the quick way. False: guest_fetch() has to look. */
 MUST_CHECK bool guest_fetch_words(struct vcpu *vcpu, uint64_t words[GVA_FETCH_WORDS]);
+
+/* RIP as a linear address: CS has a base outside 64-bit mode. */
+gva_t guest_linear_rip(struct vcpu *vcpu);
 
 /* Fetch and decode the instruction at CS:RIP. False, or 0: it is no (such) instruction any more. */
 MUST_CHECK bool guest_fetch_insn(struct vcpu *vcpu, struct insn *out);

@@ -25,33 +25,26 @@ static uint64_t frames[4];
 static unsigned stops, steps;
 static enum stop_reason reason;
 
-bool gva_walk(const struct paging_role *role, const struct gva_reader *reader, gva_t gva,
-	      unsigned access, struct gva_result *result)
+gva_t guest_linear_rip(struct vcpu *which)
+{
+	return (gva_t){ rip_read(which) };
+}
+
+bool guest_peek(struct vcpu *which, gva_t gva, gpa_t *gpa)
 {
 	uint64_t page = (gva.v - VIRTUAL) / PAGE_BYTES;
 
-	(void)role, (void)reader;
-	assert_int_equal(access, ACCESS_PEEK);
+	assert_ptr_equal(which, &vcpu);
 	if (page >= ARRAY_COUNT(frames) || frames[page] == 0)
 		return false;
-	result->gpa = (gpa_t){ frames[page] + gva.v % PAGE_BYTES };
+	*gpa = (gpa_t){ frames[page] + gva.v % PAGE_BYTES };
 	return true;
-}
-
-void guest_paging_role(struct vcpu *which, struct paging_role *role)
-{
-	(void)which, (void)role;
 }
 
 bool debug_translate(unsigned cpu, uint64_t address, gpa_t *gpa)
 {
-	struct gva_result result;
-
 	(void)cpu;
-	if (!gva_walk(NULL, NULL, (gva_t){ address }, ACCESS_PEEK, &result))
-		return false;
-	*gpa = result.gpa;
-	return true;
+	return guest_peek(&vcpu, (gva_t){ address }, gpa);
 }
 
 void stop_want(struct vcpu *which, const struct stop_event *event)

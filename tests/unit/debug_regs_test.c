@@ -304,6 +304,26 @@ static void nothing_told(void **state)
 	assert_int_equal(hits.payload | hits.met_before | hits.met_behind, 0);
 }
 
+/* Breakpoint on the next instruction; else a step; else whatever is watched. */
+static void guessed(void **state)
+{
+	const struct debug_slot both[4] = { { true, DEBUG_EXECUTE, 1, 0x1000 },
+					    { true, DEBUG_ACCESS, 8, 0x3000 } };
+	const uint64_t own[4] = { 0x1000, 0x2000, 0, 0 };
+	struct debug_merged got;
+
+	(void)state;
+	debug_merge(0x400 | 1, own, both, &got);
+	assert_int_equal(debug_guess(&got, 0x1000, false), 1 | 8);
+	assert_int_equal(debug_guess(&got, 0x1000, true), 1 | 8);
+	assert_int_equal(debug_guess(&got, 0x3000, true), DR6_BS);
+	assert_int_equal(debug_guess(&got, 0x3000, false), 4);
+	/* 0x2000 is there, and nobody has enabled it. */
+	assert_int_equal(debug_guess(&got, 0x2000, false), 4);
+	debug_merge(0x400, own, (const struct debug_slot[4]){ 0 }, &got);
+	assert_int_equal(debug_guess(&got, 0x1000, false), 0);
+}
+
 static enum debug_access look(unsigned number, bool write, uint64_t value, uint64_t guest_dr7,
 			      uint64_t cr4, unsigned cpl, unsigned becomes)
 {
@@ -349,6 +369,7 @@ int main(void)
 		cmocka_unit_test(the_guest_wins),
 		cmocka_unit_test(which_can_be),
 		cmocka_unit_test(nothing_told),
+		cmocka_unit_test(guessed),
 		cmocka_unit_test(accesses),
 	};
 

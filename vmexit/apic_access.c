@@ -3,6 +3,7 @@
 
 #include "arch/x86/apic.h"
 #include "arch/x86/insn.h"
+#include "arch/x86/mmio.h"
 #include "core/caps.h"
 #include "core/lock.h"
 #include "vmexit/decode_store.h"
@@ -66,7 +67,10 @@ static bool simple_value(struct vcpu *vcpu, const struct store *store, uint64_t 
 	return false;
 }
 
-/* What is not an aligned store of 32 bits is undefined, and the APIC's own affair but for the command register. */
+/*
+ * What is not an aligned store of 32 bits is undefined, and the APIC's own affair but for the command register. SDM: "Local
+ * APIC Register Address Map".
+ */
 static void write_as_it_is(struct vcpu *vcpu, uint32_t offset, unsigned bytes, uint64_t value)
 {
 	volatile uint8_t *page = vcpu->cpu->apic_page;
@@ -76,7 +80,7 @@ static void write_as_it_is(struct vcpu *vcpu, uint32_t offset, unsigned bytes, u
 			apic_register_write(vcpu, APIC_ICR_LOW, (uint32_t)value);
 		return;
 	}
-	apic_store(page, offset, bytes, value);
+	mmio_store(page + offset, bytes, value);
 	vcpu->apic_ldr = apic_read(page, APIC_LDR);
 	vcpu->apic_dfr = apic_read(page, APIC_DFR);
 	vcpu->apic_id = apic_read(page, APIC_ID) >> 24;

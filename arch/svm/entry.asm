@@ -7,6 +7,8 @@ section .text
 
 global svm_enter
 
+%include "arch/x86/gprs.inc"
+
 QUICK_AGAIN	equ 0		; vmexit/quick.h
 
 ; What is on the stack while the guest runs.
@@ -33,38 +35,14 @@ svm_enter:
 .again:
 	mov rdi, [rsp + SAVED_GPR]
 	mov rax, [rsp + SAVED_VMCB]
-	mov rcx, [rdi + 1 * 8]
-	mov rdx, [rdi + 2 * 8]
-	mov rbx, [rdi + 3 * 8]
-	mov rbp, [rdi + 5 * 8]
-	mov rsi, [rdi + 6 * 8]
-	mov r8, [rdi + 8 * 8]
-	mov r9, [rdi + 9 * 8]
-	mov r10, [rdi + 10 * 8]
-	mov r11, [rdi + 11 * 8]
-	mov r12, [rdi + 12 * 8]
-	mov r13, [rdi + 13 * 8]
-	mov r14, [rdi + 14 * 8]
-	mov r15, [rdi + 15 * 8]
-	mov rdi, [rdi + 7 * 8]
+	GPRS_LOAD rdi
+	mov rdi, [rdi + GPR_RDI]
 	vmload
 	vmrun
 	vmsave
 	mov rax, [rsp + SAVED_GPR]
-	mov [rax + 1 * 8], rcx
-	mov [rax + 2 * 8], rdx
-	mov [rax + 3 * 8], rbx
-	mov [rax + 5 * 8], rbp
-	mov [rax + 6 * 8], rsi
-	mov [rax + 7 * 8], rdi
-	mov [rax + 8 * 8], r8
-	mov [rax + 9 * 8], r9
-	mov [rax + 10 * 8], r10
-	mov [rax + 11 * 8], r11
-	mov [rax + 12 * 8], r12
-	mov [rax + 13 * 8], r13
-	mov [rax + 14 * 8], r14
-	mov [rax + 15 * 8], r15
+	GPRS_STORE rax
+	mov [rax + GPR_RDI], rdi
 	mov rdi, rax		; struct vcpu begins with the registers
 	; FS, GS and TR are still the guest's: C code and the IST need ours.
 	mov rax, [rsp + SAVED_HOST_VMCB]

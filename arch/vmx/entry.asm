@@ -12,13 +12,7 @@ global vmx_entry_window_start
 global vmx_entry_window_end
 global vmx_entry_window_abort
 
-GPR_RAX		equ 0 * 8
-GPR_RCX		equ 1 * 8
-GPR_RDX		equ 2 * 8
-GPR_RBX		equ 3 * 8
-GPR_RBP		equ 5 * 8
-GPR_RSI		equ 6 * 8
-GPR_RDI		equ 7 * 8
+%include "arch/x86/gprs.inc"
 
 VMCS_HOST_RSP	equ 0x6c14
 
@@ -34,22 +28,9 @@ SAVED_NMI_SEEN		equ 2 * 8
 SAVED_AFTER		equ 3 * 8
 SAVED_BYTES		equ 4 * 8
 
-; RDI last, as it points there.
 %macro LOAD_GPRS 0
 	mov rax, [rdi + GPR_RAX]
-	mov rcx, [rdi + GPR_RCX]
-	mov rdx, [rdi + GPR_RDX]
-	mov rbx, [rdi + GPR_RBX]
-	mov rbp, [rdi + GPR_RBP]
-	mov rsi, [rdi + GPR_RSI]
-	mov r8, [rdi + 8 * 8]
-	mov r9, [rdi + 9 * 8]
-	mov r10, [rdi + 10 * 8]
-	mov r11, [rdi + 11 * 8]
-	mov r12, [rdi + 12 * 8]
-	mov r13, [rdi + 13 * 8]
-	mov r14, [rdi + 14 * 8]
-	mov r15, [rdi + 15 * 8]
+	GPRS_LOAD rdi
 	mov rdi, [rdi + GPR_RDI]
 %endmacro
 
@@ -110,20 +91,8 @@ vmx_exit_point:
 	push rdi
 	mov rdi, [rsp + 8 + SAVED_GPR]
 	mov [rdi + GPR_RAX], rax
-	mov [rdi + GPR_RCX], rcx
-	mov [rdi + GPR_RDX], rdx
-	mov [rdi + GPR_RBX], rbx
-	mov [rdi + GPR_RBP], rbp
-	mov [rdi + GPR_RSI], rsi
+	GPRS_STORE rdi
 	pop qword [rdi + GPR_RDI]
-	mov [rdi + 8 * 8], r8
-	mov [rdi + 9 * 8], r9
-	mov [rdi + 10 * 8], r10
-	mov [rdi + 11 * 8], r11
-	mov [rdi + 12 * 8], r12
-	mov [rdi + 13 * 8], r13
-	mov [rdi + 14 * 8], r14
-	mov [rdi + 15 * 8], r15
 	call [rsp + SAVED_AFTER]
 	mov rdi, [rsp + SAVED_GPR]
 	mov rdx, [rsp + SAVED_NMI_COUNT]

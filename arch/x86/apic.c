@@ -16,26 +16,6 @@ void apic_write(volatile uint8_t *page, uint32_t reg, uint32_t value)
 	*(volatile uint32_t *)(page + reg) = value;
 }
 
-void apic_store(volatile uint8_t *page, uint32_t offset, unsigned bytes, uint64_t value)
-{
-	volatile void *at = page + offset;
-
-	switch (bytes) {
-	case 1:
-		*(volatile uint8_t *)at = (uint8_t)value;
-		break;
-	case 2:
-		*(volatile uint16_t *)at = (uint16_t)value;
-		break;
-	case 4:
-		*(volatile uint32_t *)at = (uint32_t)value;
-		break;
-	default:
-		*(volatile uint64_t *)at = value;
-		break;
-	}
-}
-
 static void wait_accepted(volatile uint8_t *page)
 {
 	for (uint32_t polls = 0; polls < PENDING_POLLS; polls++) {

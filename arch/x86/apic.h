@@ -67,8 +67,6 @@ static inline enum apic_mode apic_mode(uint64_t apic_base)
 /* xAPIC registers at `page` (mapped uncached). */
 uint32_t apic_read(volatile uint8_t *page, uint32_t reg);
 void apic_write(volatile uint8_t *page, uint32_t reg, uint32_t value);
-/* A store of 1, 2, 4 or 8 bytes at any offset: what it does is the CPU's own. SDM: "Local APIC Register Address Map". */
-void apic_store(volatile uint8_t *page, uint32_t offset, unsigned bytes, uint64_t value);
 
 /*
  * Send an NMI to the CPU with this physical APIC ID. In xAPIC mode waits for an earlier command to be accepted and

@@ -12,6 +12,8 @@ from test_probes import expect_end, probe_esp
 
 full = pytest.mark.full
 WRITES = 20
+# RFLAGS
+TF, IF, RF = 0x100, 0x200, 0x10000
 
 
 class Debugged:
@@ -156,7 +158,7 @@ def test_interrupt_with_interrupts_off(debugged, where, cpus):
     for cpu in range(cpus):
         gdb.do(f"thread {cpu + 1}")
         assert re.match(r"#0 .*debuggee_spin \(argument=", gdb.do("bt 1"))
-        assert registers(gdb, "eflags")["eflags"] & 0x200 == 0
+        assert registers(gdb, "eflags")["eflags"] & IF == 0
         assert gdb.value(f"spun[{cpu}]") > counts[cpu], "the guest did not run in between"
     gdb.do("set var released=0x77")
     gdb.do("break debuggee_end")
@@ -242,7 +244,7 @@ def test_steps_of_what_waits(debugged, where, cpus):
         gdb.do("delete")
         gdb.do("stepi")
         assert gdb.value("$rip") == gdb.value(f"&debuggee_{name}_end")
-        assert registers(gdb, "eflags")["eflags"] & 0x300 == 0x200  # IF and no TF
+        assert registers(gdb, "eflags")["eflags"] & (TF | IF) == IF
     gdb.do("detach")
     expect_end(guest.machine)
     assert int(guest.machine.seen(r"^DEBUGGEE: ticks=(\d+)$")[0].group(1)) > 0

@@ -3,9 +3,10 @@
  * What a debugger is tried on: functions to stop in, variables to watch and to change, a timer that interrupts all the time,
  * and other CPUs that write. It says where it is loaded and waits for `attached`; tests/boot/test_gdb.py has its symbols.
  *
- *   debuggee.efi [rounds N] [timer TICKS] [sleep] [writers] [spin] [registers [hot N]]
+ *   debuggee.efi [rounds N] [timer TICKS] [sleep] [writers] [spin] [syscalls] [registers [hot N]]
  */
 #include "tests/guests/debuggee/registers.h"
+#include "tests/guests/debuggee/syscalls.h"
 #include "tests/guests/lib/probe.h"
 
 enum { APIC_SVR = 0xf0, APIC_EOI = 0xb0, APIC_LVT_TIMER = 0x320, APIC_INITIAL = 0x380 };
@@ -203,6 +204,11 @@ ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	uint32_t regs[4];
 	bool registers = probe_has_word(options, "registers");
 	uint64_t without = registers ? debuggee_own("without") : 0;
+	bool syscalls = probe_has_word(options, "syscalls") &&
+			probe_check(debuggee_syscalls_prepare(), "arena", "no memory there");
+
+	if (syscalls)
+		debuggee_syscalls("without");
 
 	probe_print("DEBUGGEE: main=0x%lx\n", (uint64_t)efi_main);
 	/* An exit each time, where the debugger's line is looked at. */
@@ -210,6 +216,8 @@ ALONE EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		probe_cpuid(0, 0, regs);
 	if (registers)
 		use_registers(without, probe_number(options, "hot", 200000));
+	if (syscalls)
+		debuggee_syscalls("with");
 	probe_print("DEBUGGEE: outer=%lu\n", debuggee_outer(5));
 	probe_print("DEBUGGEE: register=0x%lx\n", debuggee_register());
 	expected = debuggee_work(rounds);

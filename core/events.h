@@ -60,6 +60,13 @@ void events_begin_delivery(struct vcpu *vcpu, const struct event *event, uint64_
 /* Pure: DR6 after a debug exception with these bits (1 = happened, also for the bits that are low then). */
 uint64_t events_dr6_after(uint64_t dr6, uint64_t happened, uint64_t renewed);
 
+/* A debug exception, be it by INT1: it ends the recording of branches and the stepping of them. */
+static inline bool event_is_debug(const struct event *event)
+{
+	return event->vector == VECTOR_DB &&
+	       (event->type == EVENT_EXCEPTION || event->type == EVENT_PRIVILEGED_SOFT_EXCEPTION);
+}
+
 /* The back end found, at an exit, that this event's delivery had not finished: deliver it again. */
 void events_requeue(struct vcpu *vcpu, const struct event *event);
 

@@ -3,6 +3,8 @@
 #include "arch/svm/svm.h"
 
 #include "arch/x86/cr.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/msr.h"
 #include "core/kick.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/step.h"
@@ -78,6 +80,20 @@ static void move_behind(struct vcpu *vcpu, unsigned insn_bytes)
 	svm_of(vcpu)->vmcb->next_rip = rip;
 }
 
+/*
+ * A debug exception that is delivered ends both. APM volume 2: "Control-Transfer Breakpoint Feature", "Control-Transfer
+ * Recording MSRs".
+ */
+static void end_branch_debugging(struct vcpu *vcpu)
+{
+	const uint64_t ended = DEBUGCTL_LBR | DEBUGCTL_BTF;
+	uint64_t debugctl;
+
+	svm_of(vcpu)->step_guest_btf = false;
+	if (rdmsr_safe(MSR_DEBUGCTL, &debugctl) && (debugctl & ended) != 0)
+		(void)!wrmsr_safe(MSR_DEBUGCTL, debugctl & ~ended);
+}
+
 /* In a step the guest's DR6 is aside: what the delivery adds is the guest's as well. */
 static void begin_delivery(struct vcpu *vcpu, const struct event *event)
 {
@@ -89,6 +105,8 @@ static void begin_delivery(struct vcpu *vcpu, const struct event *event)
 	events_begin_delivery(vcpu, event, 0);
 	if (UNLIKELY(is_aside))
 		svm->step_dr6 = dr6_read(vcpu);
+	if (UNLIKELY(event_is_debug(event)))
+		end_branch_debugging(vcpu);
 }
 
 static void inject(struct vcpu *vcpu, const struct event *event)

@@ -5,6 +5,7 @@
 #include "arch/vmx/regs.h"
 #include "arch/vmx/state.h"
 #include "arch/vmx/vmcs.h"
+#include "arch/x86/msr.h"
 
 static void set_nmi_window(struct vmx_vcpu *vmx, bool on)
 {
@@ -38,9 +39,23 @@ void vmx_events_requeue(struct vcpu *vcpu, uint32_t idt_vectoring)
 /* SDM: "Debug Status Register (DR6)". */
 #define DR6_RENEWED (DR6_BREAKPOINTS | DR6_ACTIVE_LOW)
 
+/*
+ * A debug exception ends both; one that is intercepted or injected leaves DEBUGCTL alone. SDM: "Single-Stepping on
+ * Branches", "Monitoring Branches, Exceptions, and Interrupts", "Architectural State Before a VM Exit".
+ */
+static void end_branch_debugging(void)
+{
+	uint64_t debugctl = vmcs_read64(VMCS_GUEST_DEBUGCTL);
+
+	if ((debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) != 0)
+		vmcs_write64(VMCS_GUEST_DEBUGCTL, debugctl & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
+}
+
 static void inject(struct vcpu *vcpu, const struct event *event)
 {
 	events_begin_delivery(vcpu, event, DR6_RENEWED);
+	if (UNLIKELY(event_is_debug(event)))
+		end_branch_debugging();
 	/* Only these may wake a halted CPU; for all others it was running. */
 	if (event->type != EVENT_NMI && event->type != EVENT_EXTERNAL)
 		vmcs_write32(VMCS_GUEST_ACTIVITY, VMCS_ACTIVITY_ACTIVE);

@@ -79,6 +79,21 @@ static void payload_appears_at_delivery_only(void **state)
 	assert_int_equal(vmcb.rflags, RFLAGS_FIXED | RFLAGS_RF);
 }
 
+/* APM: "Control-Transfer Breakpoint Feature", "Control-Transfer Recording MSRs". */
+static void a_debug_exception_ends_btf_and_lbr(void **state)
+{
+	(void)state;
+	debugctl = 0x43;
+	events_raise_ud(&vcpu);
+	enter();
+	assert_int_equal(debugctl, 0x43);
+	leave();
+	events_raise_db(&vcpu, DR6_BS);
+	assert_int_equal(debugctl, 0x43);
+	enter();
+	assert_int_equal(debugctl, 0x40);
+}
+
 static void nmis_are_blocked_until_iret_and_come_one_by_one(void **state)
 {
 	(void)state;
@@ -164,6 +179,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_interrupted_is_injected_again, clear),
 		cmocka_unit_test_setup(events_are_encoded, clear),
 		cmocka_unit_test_setup(payload_appears_at_delivery_only, clear),
+		cmocka_unit_test_setup(a_debug_exception_ends_btf_and_lbr, clear),
 		cmocka_unit_test_setup(nmis_are_blocked_until_iret_and_come_one_by_one, clear),
 		cmocka_unit_test_setup(an_nmi_behind_another_event_asks_for_an_exit, clear),
 		cmocka_unit_test_setup(an_nmi_waits_for_the_end_of_a_shadow, clear),

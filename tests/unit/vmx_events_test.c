@@ -203,6 +203,32 @@ static void payload_appears_at_delivery_only(void **state)
 	assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_FIXED | RFLAGS_RF);
 }
 
+/* SDM: "Single-Stepping on Branches", "Monitoring Branches, Exceptions, and Interrupts". */
+static void a_debug_exception_ends_btf_and_lbr(void **state)
+{
+	static const struct {
+		struct event event;
+		uint64_t after;
+	} cases[] = {
+		{ { true, false, true, 1, 0, EVENT_EXCEPTION, 0, DR6_BS }, 0x240 },
+		/* that an exit has interrupted; INT1 */
+		{ { true, false, false, 1, 0, EVENT_EXCEPTION, 0, 0 }, 0x240 },
+		{ { true, false, false, 1, 1, EVENT_PRIVILEGED_SOFT_EXCEPTION, 0, 0 }, 0x240 },
+		/* INT 1 is none */
+		{ { true, false, false, 1, 2, EVENT_SOFT_INTERRUPT, 0, 0 }, 0x243 },
+		{ { true, false, false, 6, 0, EVENT_EXCEPTION, 0, 0 }, 0x243 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		clear(state);
+		fake_vmcs[VMCS_GUEST_DEBUGCTL] = 0x243;
+		events_requeue(&vcpu, &cases[i].event);
+		assert_int_equal(fake_vmcs[VMCS_GUEST_DEBUGCTL], 0x243);
+		enter();
+		assert_int_equal(fake_vmcs[VMCS_GUEST_DEBUGCTL], cases[i].after);
+	}
+}
+
 /* The VM entry would fail on an NMI with blocking by MOV SS, and may with blocking by STI. */
 static void an_nmi_waits_for_what_blocks_it(void **state)
 {
@@ -424,6 +450,7 @@ int main(void)
 		cmocka_unit_test_setup(events_are_encoded, clear),
 		cmocka_unit_test_setup(what_was_interrupted_is_injected_again, clear),
 		cmocka_unit_test_setup(payload_appears_at_delivery_only, clear),
+		cmocka_unit_test_setup(a_debug_exception_ends_btf_and_lbr, clear),
 		cmocka_unit_test_setup(an_nmi_waits_for_what_blocks_it, clear),
 		cmocka_unit_test_setup(an_nmi_waits_behind_an_exception, clear),
 		cmocka_unit_test_setup(an_interrupted_nmi_blocks_itself_no_more, clear),

@@ -94,6 +94,16 @@ static void end_branch_debugging(struct vcpu *vcpu)
 		(void)!wrmsr_safe(MSR_DEBUGCTL, debugctl & ~ended);
 }
 
+/*
+ * B0 to B3 are updated by each breakpoint and general detection, the other bits are software's to clear, and so is BLD's to
+ * set: APM volume 2, "Debug Status Register (DR6)". Of a single step the manual says nothing; KVM and both emulators update
+ * them then, too. INT1, which has no bit of its own, leaves all as they are.
+ */
+static uint64_t dr6_renewed(const struct event *event)
+{
+	return event->payload != 0 ? DR6_BREAKPOINTS : 0;
+}
+
 /* In a step the guest's DR6 is aside: what the delivery adds is the guest's as well. */
 static void begin_delivery(struct vcpu *vcpu, const struct event *event)
 {
@@ -102,7 +112,7 @@ static void begin_delivery(struct vcpu *vcpu, const struct event *event)
 
 	if (UNLIKELY(is_aside))
 		dr6_write(vcpu, svm->step_dr6);
-	events_begin_delivery(vcpu, event, 0);
+	events_begin_delivery(vcpu, event, dr6_renewed(event));
 	if (UNLIKELY(is_aside))
 		svm->step_dr6 = dr6_read(vcpu);
 	if (UNLIKELY(event_is_debug(event)))

@@ -36,7 +36,11 @@ void vmx_events_requeue(struct vcpu *vcpu, uint32_t idt_vectoring)
 	events_requeue(vcpu, &event);
 }
 
-/* SDM: "Debug Status Register (DR6)". */
+/*
+ * The manual says that "certain" debug exceptions clear B0 to B3, not which: here all do, as in KVM and Bochs. RTM is 1 behind
+ * all but its own. BLD other exceptions are said to leave alone; what Linux notes of CPUs, and KVM does, is that they set it.
+ * SDM: "Debug Status Register (DR6)".
+ */
 #define DR6_RENEWED (DR6_BREAKPOINTS | DR6_ACTIVE_LOW)
 
 /*

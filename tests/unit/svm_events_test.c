@@ -79,6 +79,29 @@ static void payload_appears_at_delivery_only(void **state)
 	assert_int_equal(vmcb.rflags, RFLAGS_FIXED | RFLAGS_RF);
 }
 
+/* APM: "Debug Status Register (DR6)". */
+static void dr6_has_the_last_breakpoints(void **state)
+{
+	static const struct {
+		uint64_t happened, before, after;
+	} cases[] = {
+		{ DR6_BS, 0xffffaff5, 0xffffeff0 },
+		{ DR6_BD, 0xffff4ff5, 0xffff6ff0 },
+		{ 2, 0xffff0ff5, 0xffff0ff2 },
+		/* a bus lock before, and INT1 that is stepped */
+		{ 2, 0xffff07f5, 0xffff07f2 },
+		{ 0, 0xffffa7f5, 0xffffa7f5 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		clear(state);
+		vmcb.dr6 = cases[i].before;
+		events_raise_db(&vcpu, cases[i].happened);
+		enter();
+		assert_int_equal(vmcb.dr6, cases[i].after);
+	}
+}
+
 /* APM: "Control-Transfer Breakpoint Feature", "Control-Transfer Recording MSRs". */
 static void a_debug_exception_ends_btf_and_lbr(void **state)
 {
@@ -179,6 +202,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_interrupted_is_injected_again, clear),
 		cmocka_unit_test_setup(events_are_encoded, clear),
 		cmocka_unit_test_setup(payload_appears_at_delivery_only, clear),
+		cmocka_unit_test_setup(dr6_has_the_last_breakpoints, clear),
 		cmocka_unit_test_setup(a_debug_exception_ends_btf_and_lbr, clear),
 		cmocka_unit_test_setup(nmis_are_blocked_until_iret_and_come_one_by_one, clear),
 		cmocka_unit_test_setup(an_nmi_behind_another_event_asks_for_an_exit, clear),

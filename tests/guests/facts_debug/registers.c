@@ -167,6 +167,29 @@ static void detections(void)
 	}
 }
 
+/* What earlier exceptions have left in DR6, at a later one that the CPU or the hypervisor delivers. */
+static void left_over(void)
+{
+	static const struct detect steps[] = {
+		{ "nop", { 0x90 }, 1 },
+		{ "cpuid", { 0x0f, 0xa2 }, 2 },
+		{ "int1", { 0xf1 }, 1 },
+	};
+
+	for (uint32_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct trial_text key = { .length = 0 };
+		struct trial trial;
+
+		trial_init(&trial, TRIAL_64_0, steps[i].code, steps[i].bytes);
+		trial.in.rflags |= i < 2 ? TRIAL_TF : 0;
+		trial.keeps_dr6 = true;
+		__asm__ volatile("mov %0, %%dr6" : : "r"(UINT64_C(0xffffaff5)));
+		trial_run(&trial);
+		trial_print(&key, "left-over.%s.64.0", steps[i].name);
+		trial_fact(key.text, &trial);
+	}
+}
+
 void facts_registers(void)
 {
 	reset_registers();
@@ -174,5 +197,6 @@ void facts_registers(void)
 	bits();
 	aliases();
 	detections();
+	left_over();
 	reset_registers();
 }

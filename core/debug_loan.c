@@ -22,31 +22,9 @@ void debug_loan_init(void)
 	host_values.dr7_bits = (uint32_t)(kept | never);
 }
 
-static uint64_t hardware_address(unsigned index)
-{
-	switch (index) {
-	case 0:
-		return read_dr0();
-	case 1:
-		return read_dr1();
-	case 2:
-		return read_dr2();
-	default:
-		return read_dr3();
-	}
-}
-
-static void load_addresses(const uint64_t address[DEBUG_REGS])
-{
-	write_dr0(address[0]);
-	write_dr1(address[1]);
-	write_dr2(address[2]);
-	write_dr3(address[3]);
-}
-
 uint64_t debug_address_read(const struct vcpu *vcpu, unsigned index)
 {
-	return vcpu->loan.is_lent ? vcpu->loan.address[index] : hardware_address(index);
+	return vcpu->loan.is_lent ? vcpu->loan.address[index] : read_debug_address(index);
 }
 
 uint64_t debug_hardware_dr7(struct vcpu *vcpu)
@@ -75,7 +53,7 @@ uint64_t debug_loan_store(struct vcpu *vcpu, uint64_t dr7)
 	debug_merge(dr7, loan->address, vcpu->vm->debug.slot, &loan->merged);
 	if (UNLIKELY(loan->merged.missing != 0))
 		say_missing(vcpu, loan->merged.missing);
-	load_addresses(loan->merged.address);
+	write_debug_addresses(loan->merged.address);
 	return loan->merged.dr7;
 }
 
@@ -87,7 +65,7 @@ void debug_registers_write(struct vcpu *vcpu, const uint64_t address[DEBUG_REGS]
 			vcpu->loan.address[i] = address[i];
 		vendor->debug_lent(vcpu, debug_loan_store(vcpu, dr7));
 	} else {
-		load_addresses(address);
+		write_debug_addresses(address);
 	}
 	dr6_write(vcpu, dr6);
 	dr7_write(vcpu, dr7);
@@ -110,7 +88,7 @@ static void begin(struct vcpu *vcpu)
 	uint64_t dr6 = dr6_read(vcpu), dr7 = dr7_read(vcpu);
 
 	for (unsigned i = 0; i < DEBUG_REGS; i++)
-		vcpu->loan.address[i] = hardware_address(i);
+		vcpu->loan.address[i] = read_debug_address(i);
 	vcpu->loan.is_lent = true;
 	vendor->debug_lent(vcpu, debug_loan_store(vcpu, dr7));
 	dr6_write(vcpu, dr6);
@@ -121,7 +99,7 @@ static void end(struct vcpu *vcpu)
 {
 	uint64_t dr6 = dr6_read(vcpu), dr7 = dr7_read(vcpu);
 
-	load_addresses(vcpu->loan.address);
+	write_debug_addresses(vcpu->loan.address);
 	vcpu->loan.is_lent = false;
 	vendor->debug_lent(vcpu, dr7);
 	dr6_write(vcpu, dr6);

@@ -164,6 +164,29 @@ DEFINE_CR(dr6)
 DEFINE_CR(dr7)
 #undef DEFINE_CR
 
+/* DR0 to DR3. */
+static inline uint64_t read_debug_address(unsigned index)
+{
+	switch (index) {
+	case 0:
+		return read_dr0();
+	case 1:
+		return read_dr1();
+	case 2:
+		return read_dr2();
+	default:
+		return read_dr3();
+	}
+}
+
+static inline void write_debug_addresses(const uint64_t address[4])
+{
+	write_dr0(address[0]);
+	write_dr1(address[1]);
+	write_dr2(address[2]);
+	write_dr3(address[3]);
+}
+
 /* False: #GP, a bit is set that this CPU has not. */
 #ifdef HOST_TEST
 MUST_CHECK __attribute__((weak)) bool write_dr7_safe(uint64_t value);

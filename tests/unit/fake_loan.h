@@ -12,25 +12,13 @@
 uint64_t debug_address_read(const struct vcpu *which, unsigned index)
 {
 	(void)which;
-	switch (index) {
-	case 0:
-		return read_dr0();
-	case 1:
-		return read_dr1();
-	case 2:
-		return read_dr2();
-	default:
-		return read_dr3();
-	}
+	return read_debug_address(index);
 }
 
 void debug_registers_write(struct vcpu *which, const uint64_t address[DEBUG_REGS], uint64_t dr6,
 			   uint64_t dr7)
 {
-	write_dr0(address[0]);
-	write_dr1(address[1]);
-	write_dr2(address[2]);
-	write_dr3(address[3]);
+	write_debug_addresses(address);
 	dr6_write(which, dr6);
 	dr7_write(which, dr7);
 }

@@ -39,9 +39,8 @@ bool debug_slot_is_legal(enum debug_kind kind, uint64_t address, uint64_t bytes)
 struct debug_merged {
 	uint64_t address[DEBUG_REGS];
 	uint64_t dr7;
-	uint8_t slot
-		[DEBUG_REGS]; /* whose the index is: the number of the debugger's, or DEBUG_NO_SLOT */
-	uint8_t missing;      /* the debugger's that found no index: a bit each */
+	uint8_t slot[DEBUG_REGS]; /* whose the index is: a debugger's slot, or DEBUG_NO_SLOT */
+	uint8_t missing;	  /* the debugger's that found no index: a bit each */
 };
 
 /*
@@ -55,8 +54,8 @@ void debug_merge(uint64_t dr7, const uint64_t address[DEBUG_REGS],
 struct debug_hits {
 	bool is_guests;	  /* it is to be delivered to the guest, */
 	uint64_t payload; /* with these bits of DR6, none of which is the debugger's */
-	uint64_t
-		again; /* the guest's own on the instruction that the debugger stops at: it is to meet them later */
+	/* The guest's own on the instruction that the debugger stops at: it is to meet them later. */
+	uint64_t again;
 	uint8_t met_before; /* the debugger's that are met before the instruction (execution): a bit each */
 	uint8_t met_behind; /* behind it (data) */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/gdb_link.h"
 
+#include "core/hex.h"
+
 #define BEGIN	       '$'
 #define END	       '#'
 #define ESCAPE	       '}'
@@ -8,22 +10,9 @@
 #define RUN	       '*' /* run-length encoding in what we would send: never begun by us, so escaped */
 #define INTERRUPT_BYTE 0x03
 
-static const char digits[] = "0123456789abcdef";
-
 void gdb_link_init(struct gdb_link *link, void (*put)(void *line, uint8_t byte), void *line)
 {
 	*link = (struct gdb_link){ .put = put, .line = line };
-}
-
-static int digit_value(uint8_t byte)
-{
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	if (byte >= 'a' && byte <= 'f')
-		return byte - 'a' + 10;
-	if (byte >= 'A' && byte <= 'F')
-		return byte - 'A' + 10;
-	return -1;
 }
 
 static void put(const struct gdb_link *link, char c)
@@ -50,8 +39,8 @@ static void send_last(const struct gdb_link *link)
 		sum = (uint8_t)(sum + (uint8_t)c);
 	}
 	put(link, END);
-	put(link, digits[sum >> 4]);
-	put(link, digits[sum & 15]);
+	put(link, hex_digit(sum >> 4));
+	put(link, hex_digit(sum & 15));
 }
 
 void gdb_link_send(struct gdb_link *link, const char *payload, size_t bytes)
@@ -131,7 +120,7 @@ static enum gdb_link_event finish(struct gdb_link *link, bool ok)
 
 enum gdb_link_event gdb_link_byte(struct gdb_link *link, uint8_t byte)
 {
-	int digit = digit_value(byte);
+	unsigned digit = hex_value((char)byte);
 
 	switch (link->state) {
 	case GDB_LINK_IDLE:
@@ -140,14 +129,14 @@ enum gdb_link_event gdb_link_byte(struct gdb_link *link, uint8_t byte)
 		inside(link, byte);
 		return GDB_LINK_NOTHING;
 	case GDB_LINK_SUM_HIGH:
-		if (digit >= 0) {
+		if (digit < 16) {
 			link->wanted = (uint8_t)(digit << 4);
 			link->state = GDB_LINK_SUM_LOW;
 			return GDB_LINK_NOTHING;
 		}
 		break;
 	case GDB_LINK_SUM_LOW:
-		if (digit >= 0)
+		if (digit < 16)
 			return finish(link, (link->wanted | digit) == link->sum);
 		break;
 	}

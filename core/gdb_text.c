@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/gdb_text.h"
 
+#include "core/hex.h"
 #include "core/string.h"
-
-static const char digits[] = "0123456789abcdef";
-
-static int digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 static size_t left(const struct gdb_reader *reader)
 {
@@ -51,8 +39,8 @@ uint64_t gdb_number(struct gdb_reader *reader)
 	uint64_t number = 0;
 	unsigned count = 0;
 
-	for (; reader->at < reader->end && digit_value(*reader->at) >= 0; reader->at++, count++)
-		number = number << 4 | (unsigned)digit_value(*reader->at);
+	for (; reader->at < reader->end && hex_value(*reader->at) < 16; reader->at++, count++)
+		number = number << 4 | hex_value(*reader->at);
 	if (count == 0 || count > 16)
 		reader->bad = true;
 	return number;
@@ -63,15 +51,15 @@ void gdb_hex(struct gdb_reader *reader, void *to, size_t bytes)
 	uint8_t *out = to;
 
 	for (size_t i = 0; i < bytes; i++, reader->at += 2) {
-		int high, low;
+		unsigned high, low;
 
 		if (left(reader) < 2) {
 			reader->bad = true;
 			return;
 		}
-		high = digit_value(reader->at[0]);
-		low = digit_value(reader->at[1]);
-		if (high < 0 || low < 0) {
+		high = hex_value(reader->at[0]);
+		low = hex_value(reader->at[1]);
+		if (high > 15 || low > 15) {
 			reader->bad = true;
 			return;
 		}
@@ -115,7 +103,7 @@ void gdb_put_hex(struct gdb_writer *writer, const void *bytes, size_t count)
 	const uint8_t *from = bytes;
 
 	for (size_t i = 0; i < count; i++) {
-		char pair[2] = { digits[from[i] >> 4], digits[from[i] & 15] };
+		char pair[2] = { hex_digit(from[i] >> 4), hex_digit(from[i] & 15) };
 
 		gdb_put_bytes(writer, pair, sizeof(pair));
 	}
@@ -128,7 +116,9 @@ void gdb_put_number(struct gdb_writer *writer, uint64_t number)
 	while (shift > 0 && number >> shift == 0)
 		shift -= 4;
 	for (;; shift -= 4) {
-		gdb_put_bytes(writer, &digits[number >> shift & 15], 1);
+		char digit = hex_digit(number >> shift & 15);
+
+		gdb_put_bytes(writer, &digit, 1);
 		if (shift == 0)
 			return;
 	}

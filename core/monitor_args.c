@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/monitor_args.h"
 
+#include "core/hex.h"
 #include "core/monitor_regs.h"
 
 #define DEPTH_MAX 8u
@@ -55,17 +56,6 @@ bool monitor_args_word(struct monitor_args *args, const char *word)
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-static unsigned digit_value(char c)
-{
-	if (is_digit(c))
-		return (unsigned)(c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (unsigned)(c - 'a') + 10;
-	if (c >= 'A' && c <= 'F')
-		return (unsigned)(c - 'A') + 10;
-	return 16;
-}
-
 static uint64_t scaled(struct monitor_args *args, uint64_t value)
 {
 	unsigned shift = 0;
@@ -93,9 +83,9 @@ static uint64_t literal(struct monitor_args *args)
 		base = 16;
 		args->at += 2;
 	}
-	for (; digit_value(*args->at) < base; args->at++, digits++) {
+	for (; hex_value(*args->at) < base; args->at++, digits++) {
 		if (__builtin_mul_overflow(value, base, &next) ||
-		    __builtin_add_overflow(next, digit_value(*args->at), &next)) {
+		    __builtin_add_overflow(next, hex_value(*args->at), &next)) {
 			fail(args, "the number has more than 64 bits");
 			return 0;
 		}
@@ -104,7 +94,7 @@ static uint64_t literal(struct monitor_args *args)
 	if (digits == 0)
 		fail(args, "0x is no number");
 	value = scaled(args, value);
-	if (digit_value(*args->at) < 16)
+	if (hex_value(*args->at) < 16)
 		fail(args, "hexadecimal numbers begin with 0x");
 	else if (is_letter(*args->at) || is_digit(*args->at))
 		fail(args, "that is no number");

@@ -73,6 +73,7 @@ class Esp:
 
     def __init__(self):
         self.entries = {}
+        self.starts_linux = False
 
     def file(self, name, path):
         """Put the file `path` of the host at `name`."""

@@ -61,8 +61,11 @@ class EmulatorError(AssertionError):
     """A machine did not do what was waited for; the message ends with the console's last lines."""
 
 
-def _die_with_parent():
+def _prepare(core):
+    """In the new process: it ends when we do, and stays on one core of the host, if one is given."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
 
 
 def _private_command(program):
@@ -125,6 +128,7 @@ class Machine:
         self._keyboard = None
         self._threads = []
         self._files = []
+        self.one_core = False
         self.folder = os.path.join(RUN, name)
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
@@ -254,11 +258,25 @@ class Machine:
     def _launch(self):
         raise NotImplementedError
 
+    def _take_core(self):
+        """A core of the host, one that no other machine of this folder has if there is one."""
+        cores = sorted(os.sched_getaffinity(0))
+        for core in cores:
+            file = open(os.path.join(RUN, f"core.{core}"), "wb")
+            self._files.append(file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return core
+            except BlockingIOError:
+                continue
+        return cores[os.getpid() % len(cores)]
+
     def _spawn(self, command, **options):
+        core = self._take_core() if self.one_core else None
         with open(os.path.join(self.folder, "command"), "w", encoding="utf-8") as file:
             file.write(" ".join(command) + "\n")
         self.process = subprocess.Popen(command, start_new_session=True,
-                                        preexec_fn=_die_with_parent, **options)
+                                        preexec_fn=lambda: _prepare(core), **options)
 
     def _read_console(self, descriptor, keyboard):
         self._keyboard = keyboard
@@ -350,14 +368,17 @@ class Qemu(Machine):
     writable True: the image itself is written to, else a snapshot is
     cpu      more for -cpu, as "la57=on";  extra: more arguments
     ordered  False: the firmware's own BootOrder counts, not the order of the devices here
+    one_core its threads share one core of the host: for a guest under Solovisor that restores floating-point state on
+             several CPUs, as Linux does. Else a CPU may lose its GIF for ever (docs/emulators.md)
     """
 
     def __init__(self, name, cpus=1, mem=512, image=None, attach="ahci", iso=None, svm=True,
                  npt=True, icount=False, reboot=False, writable=False, cpu="", machine="",
-                 variables=None, gdb=None, debugcon=True, ordered=True, extra=(), timeout=600,
-                 echo=False):
+                 variables=None, gdb=None, debugcon=True, ordered=True, one_core=False,
+                 extra=(), timeout=600, echo=False):
         super().__init__(name, timeout, echo)
         self.ordered = ordered
+        self.one_core = one_core and cpus > 1 and not icount
         self.cpus, self.mem, self.image, self.attach, self.iso = cpus, mem, image, attach, iso
         self.svm, self.npt, self.icount, self.reboot = svm, npt, icount, reboot
         self.writable, self.cpu, self.machine, self.gdb = writable, cpu, machine, gdb

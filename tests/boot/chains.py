@@ -54,6 +54,7 @@ def linux_esp(emulator="qemu", starter="launch", host="next", do="checksum,power
     config    more entries for solovisor.conf;  options: Solovisor's command line
     """
     esp = Esp()
+    esp.starts_linux = True
     arguments = kernel_command_line(emulator, do, cmdline, work)
     kernel = kernel or KERNEL_CLOUD
     esp.file("/vmlinuz.efi", kernel).file("/initrd.cpio", INITRAMFS)

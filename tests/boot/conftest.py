@@ -84,6 +84,8 @@ class Machines:
 
     def qemu(self, disk=None, **options):
         """Start QEMU from an Esp or the path of an image; options as emulator.Qemu."""
+        if isinstance(disk, Esp) and disk.starts_linux:
+            options.setdefault("one_core", True)
         return self._start(Qemu, disk, options)
 
     def bochs(self, disk=None, **options):

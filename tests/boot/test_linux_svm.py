@@ -101,7 +101,7 @@ def make_image(kind, path, *arguments):
 def test_usb_stick(vm, cpus, request, tmp_path):
     """`make usb` writes an image that boots from a stick on xHCI."""
     image = make_image("usb", str(tmp_path / "solovisor.img"))
-    machine = vm.qemu(image, attach="usb", cpus=cpus, timeout=300)
+    machine = vm.qemu(image, attach="usb", cpus=cpus, one_core=True, timeout=300)
     expect_shell_of_linux(machine, cpus)
 
 
@@ -113,9 +113,9 @@ def test_iso(vm, medium, cpus, tmp_path):
     """`make iso` writes what boots from a CD and, being hybrid, from a stick."""
     iso = make_image("iso", str(tmp_path / "solovisor.iso"))
     if medium == "cd":
-        machine = vm.qemu(iso=iso, cpus=cpus, timeout=300)
+        machine = vm.qemu(iso=iso, cpus=cpus, one_core=True, timeout=300)
     else:
-        machine = vm.qemu(iso, attach="usb", cpus=cpus, timeout=300)
+        machine = vm.qemu(iso, attach="usb", cpus=cpus, one_core=True, timeout=300)
     expect_shell_of_linux(machine, cpus)
 
 

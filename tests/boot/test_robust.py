@@ -24,7 +24,7 @@ def start(vm, where, cpus, arguments, hosted, seconds):
     esp = probe_esp("robust", arguments, hosted=hosted)
     if where != "qemu":
         return vm.bochs(esp, vendor=where, cpus=cpus, timeout=seconds)
-    return vm.qemu(esp, cpus=cpus, timeout=seconds)
+    return vm.qemu(esp, cpus=cpus, one_core=True, timeout=seconds)
 
 
 def facts(text):

@@ -63,6 +63,7 @@ static void deliver_in_step(struct vcpu *vcpu)
 {
 	svm_of(vcpu)->step_delivery = true;
 	rflags_write(vcpu, rflags_read(vcpu)); /* dirty: stored as it is */
+	svm_set_intercepts(vcpu);
 	kick_send(vcpu, KICK_RECHECK);
 }
 

@@ -111,6 +111,37 @@ static void sleep_in_step(struct vcpu *vcpu, struct exit_info *exit)
 	exit->kind = EXIT_KICKED;
 }
 
+/*
+ * Its instruction is done here, with the guest's own TF, and that ends the step. As it is intercepted for instructions alone,
+ * one that is part of a delivery is INT n in place of what was there when the step began: once more, as what it is now.
+ */
+static void switch_in_step(struct vcpu *vcpu, struct exit_info *exit)
+{
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	uint64_t info = vmcb->exit_info2;
+	struct insn insn;
+
+	nmi_after_exit(vcpu); /* the lock, as above */
+	exit->kind = EXIT_KICKED;
+	if ((vmcb->exit_int_info & EVENT_VALID) != 0 || !guest_fetch_insn(vcpu, &insn)) {
+		step_cancel(vcpu);
+		return;
+	}
+	step_abandon(vcpu);
+	rflags_write(vcpu, (rflags_read(vcpu) & ~RFLAGS_RF) |
+				   ((info & TASK_SWITCH_RF) != 0 ? RFLAGS_RF : 0));
+	exit->kind = EXIT_TASK_SWITCH;
+	exit->task.selector = (uint16_t)vmcb->exit_info1;
+	exit->task.source = TASK_SWITCH_CALL;
+	if ((info & TASK_SWITCH_BY_IRET) != 0)
+		exit->task.source = TASK_SWITCH_IRET;
+	else if ((info & TASK_SWITCH_BY_JMP) != 0)
+		exit->task.source = TASK_SWITCH_JMP;
+	exit->task.has_error = false;
+	exit->task.error_code = 0;
+	exit->task.insn_bytes = insn.bytes;
+}
+
 void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 {
 	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
@@ -144,6 +175,9 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 	case SVM_EXIT_HLT:
 	case SVM_EXIT_MWAIT:
 		sleep_in_step(vcpu, exit);
+		break;
+	case SVM_EXIT_TASK_SWITCH:
+		switch_in_step(vcpu, exit);
 		break;
 	case SVM_EXIT_INVD:
 		exit->kind = EXIT_INVD;

@@ -99,6 +99,9 @@ void svm_set_intercepts(struct vcpu *vcpu)
 		vmcb->intercept[0] |= INTERCEPT_HLT;
 		vmcb->intercept[1] |= INTERCEPT_MWAIT;
 	}
+	/* It would save our TF. A task gate's, in a delivery, finds the guest's. */
+	if (svm->step && !svm->step_delivery)
+		vmcb->intercept[0] |= INTERCEPT_TASK_SWITCH;
 	vmcb_touch(vmcb, CLEAN_INTERCEPTS);
 }
 

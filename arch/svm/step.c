@@ -22,16 +22,16 @@ static void begin(struct vcpu *vcpu)
 	uint64_t rflags = rflags_read(vcpu);
 
 	svm->step_guest_tf = (rflags & RFLAGS_TF) != 0;
+	svm->step_delivery = false;
 	svm_step_insn_begin(vcpu);
 	svm->step_dr6 = dr6_read(vcpu);
 	svm->step = true;
-	svm->step_delivery = false;
 	/* With the masking, CR8 is V_TPR to the guest. APM: "Virtualizing the TPR". */
 	svm->vmcb->virtual_interrupt =
 		(svm->vmcb->virtual_interrupt & ~V_TPR) | read_cr8() | V_INTR_MASKING;
 	if (!svm_step_insn_has_dr6(svm))
 		dr6_write(vcpu, svm->step_dr6 & ~DR6_EVENTS);
-	rflags_write(vcpu, rflags); /* dirty: TF is added when it is stored */
+	rflags_write(vcpu, rflags_read(vcpu)); /* dirty: TF is added when it is stored */
 }
 
 /* Also when the instruction has not been executed. */
@@ -107,12 +107,29 @@ static bool is_executed(const struct svm_vcpu *svm)
 	       vmcb->rip != svm->step_rip;
 }
 
+/* Through a task gate to a task with the T bit, or onto breakpoints: the delivery is done, and our NMI still on its way. */
+static void delivered(struct vcpu *vcpu, struct exit_info *exit)
+{
+	uint64_t dr6 = svm_of(vcpu)->vmcb->dr6;
+	uint64_t enabled = enabled_breakpoints(dr7_read(vcpu));
+	uint64_t hit = (dr6 & (DR6_BT | DR6_BS)) |
+		       (debug_met_behind(vcpu, dr6 & DR6_BREAKPOINTS) & enabled);
+
+	if (hit != 0)
+		events_raise_db(vcpu, hit);
+	exit->kind = EXIT_STEP;
+}
+
 static void debug_exception(struct vcpu *vcpu, struct exit_info *exit)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
 	uint64_t enabled = enabled_breakpoints(dr7_read(vcpu));
 	uint64_t met = svm->vmcb->dr6 & DR6_BREAKPOINTS;
 
+	if (svm->step_delivery) {
+		delivered(vcpu, exit);
+		return;
+	}
 	if (is_executed(svm)) {
 		if (svm_step_insn_has_dr6(svm))
 			met = 0; /* they are old */

@@ -25,8 +25,11 @@ struct svm_vcpu {
 	uint8_t step_bytes;  /* the instruction's length, 0: not known */
 	uint8_t step_source; /* the register that goes to DR6 */
 	uint64_t step_dr6;   /* the guest's meanwhile, and of what follows */
-	uint64_t step_rip;
+	uint64_t step_rip, step_cs_base;
 	uint64_t step_r11, step_sfmask;
+	uint64_t step_cr3; /* to see, and mend, what a task switch has saved */
+	gva_t step_tss_flags;
+	uint64_t step_tr_base;
 	struct event step_event; /* of STEP_INSN_RAISE */
 };
 
@@ -36,6 +39,7 @@ enum step_insn {
 	STEP_INSN_PUSHF,
 	STEP_INSN_POPF,
 	STEP_INSN_IRET,
+	STEP_INSN_FAR,	   /* JMP and CALL, which may switch tasks */
 	STEP_INSN_RAISE,   /* INT n, INT3, INTO, INT1: delivered as an event */
 	STEP_INSN_SYSCALL, /* in long mode; else it is as any other */
 	STEP_INSN_SYSRET,  /* in 64-bit mode */
@@ -95,6 +99,12 @@ void svm_step_insn_end(struct vcpu *vcpu);
  * not begun.
  */
 bool svm_step_insn_requeue(struct vcpu *vcpu);
+
+/* step_v86.c */
+/* Virtual-8086 mode, CR4.VME: whether INT n goes to the program's own handler. False: it faults on the way there. */
+MUST_CHECK bool svm_step_v86_redirects(struct vcpu *vcpu, uint8_t vector, bool *to_program);
+/* Such an INT n in a step that is beginning, which ends as that of a delivery. False: nothing is changed, it faults. */
+MUST_CHECK bool svm_step_v86_int(struct vcpu *vcpu, uint8_t vector, unsigned insn_bytes);
 
 /* exit.c */
 void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit);

@@ -96,6 +96,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "the VMCB is one page");
 #define INTERCEPT_INVLPGA	     BIT32(26)
 #define INTERCEPT_IOIO		     BIT32(27)
 #define INTERCEPT_MSR		     BIT32(28)
+#define INTERCEPT_TASK_SWITCH	     BIT32(29)
 #define INTERCEPT_SHUTDOWN	     BIT32(31)
 /* intercept[1] */
 #define INTERCEPT_VMRUN		     BIT32(0)
@@ -160,6 +161,7 @@ enum svm_exit_code {
 	SVM_EXIT_INVLPGA = 0x7a,
 	SVM_EXIT_IOIO = 0x7b,
 	SVM_EXIT_MSR = 0x7c,
+	SVM_EXIT_TASK_SWITCH = 0x7d,
 	SVM_EXIT_SHUTDOWN = 0x7f,
 	SVM_EXIT_VMRUN = 0x80,
 	SVM_EXIT_VMMCALL = 0x81,
@@ -171,17 +173,22 @@ enum svm_exit_code {
 	SVM_EXIT_MWAIT = 0x8b,
 	SVM_EXIT_NPF = 0x400,
 };
-#define SVM_EXIT_INVALID (~UINT64_C(0))
+#define SVM_EXIT_INVALID    (~UINT64_C(0))
 
 /* EXITINFO1 of an I/O instruction; EXITINFO2 is the next RIP. APM volume 2: "IOIO Intercept". */
-#define IOIO_IN		 BIT64(0)
-#define IOIO_STRING	 BIT64(2)
-#define IOIO_BYTES	 BITS64(6, 4) /* one bit for 1, 2 or 4 */
-#define IOIO_PORT	 BITS64(31, 16)
+#define IOIO_IN		    BIT64(0)
+#define IOIO_STRING	    BIT64(2)
+#define IOIO_BYTES	    BITS64(6, 4) /* one bit for 1, 2 or 4 */
+#define IOIO_PORT	    BITS64(31, 16)
+
+/* EXITINFO2 of a task switch; EXITINFO1 is the selector. APM volume 2: "Task Switch Intercept". */
+#define TASK_SWITCH_BY_IRET BIT64(36)
+#define TASK_SWITCH_BY_JMP  BIT64(38)
+#define TASK_SWITCH_RF	    BIT64(48) /* RFLAGS.RF, as it is to be saved */
 
 /* EXITINFO1 of a nested page fault, beyond the page-fault error code. */
-#define NPF_FINAL	 BIT64(32)
-#define NPF_WALK	 BIT64(33)
+#define NPF_FINAL	    BIT64(32)
+#define NPF_WALK	    BIT64(33)
 
 static inline void vmcb_touch(struct vmcb *vmcb, uint32_t groups)
 {

@@ -82,6 +82,7 @@
 #define RFLAGS_RF	BIT64(16)
 #define RFLAGS_VM	BIT64(17)
 #define RFLAGS_AC	BIT64(18)
+#define RFLAGS_VIF	BIT64(19)
 
 #define DR6_INIT	UINT64_C(0xffff0ff0)
 #define DR6_BREAKPOINTS BITS64(3, 0)

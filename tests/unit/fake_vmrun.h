@@ -88,6 +88,42 @@ bool guest_physical_write(struct vcpu *v, gpa_t to, const void *from, unsigned b
 	return bytes == sizeof(pushed);
 }
 
+/* The first page of its linear memory. */
+static uint8_t low_memory[0x1000];
+
+bool guest_read(struct vcpu *v, gva_t gva, void *to, unsigned bytes, unsigned access,
+		struct guest_fault *fault)
+{
+	(void)v;
+	(void)access;
+	(void)fault;
+	if (gva.v + bytes > sizeof(low_memory))
+		return false;
+	memcpy(to, low_memory + gva.v, bytes);
+	return true;
+}
+
+bool guest_write(struct vcpu *v, gva_t gva, const void *from, unsigned bytes, unsigned access,
+		 struct guest_fault *fault)
+{
+	(void)access;
+	(void)fault;
+	assert_int_equal(atomic_load(&v->in_guest), 0);
+	if (gva.v + bytes > sizeof(low_memory))
+		return false;
+	memcpy(low_memory + gva.v, from, bytes);
+	return true;
+}
+
+bool guest_write_probe(struct vcpu *v, gva_t gva, unsigned bytes, unsigned access,
+		       struct guest_fault *fault)
+{
+	(void)v;
+	(void)access;
+	(void)fault;
+	return gva.v + bytes <= sizeof(low_memory);
+}
+
 void mm_panic(const char *what)
 {
 	fail_msg("mm_panic: %s", what);
@@ -201,7 +237,7 @@ static void leave(void)
 		svm_events_requeue(&vcpu);
 }
 
-static uint64_t info(unsigned vector, unsigned type, bool error)
+static inline uint64_t info(unsigned vector, unsigned type, bool error)
 {
 	return vector | type << 8 | (error ? EVENT_ERROR_VALID : 0) | EVENT_VALID |
 	       UINT64_C(0x18) << 32;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c arch/svm/step_insn.c core/events.c
+// sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c arch/svm/step_insn.c arch/svm/step_v86.c core/events.c
 // sources: core/regs.c core/pdptr.c arch/x86/cr_rules.c mm/flush_model.c
 /* EXITINTINFO and EVENTINJ, with what some machines get wrong. */
 #include "fake_vmrun.h"

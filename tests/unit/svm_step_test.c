@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c arch/svm/step_insn.c core/events.c
+// sources: arch/svm/events.c arch/svm/regs.c arch/svm/step.c arch/svm/step_insn.c arch/svm/step_v86.c core/events.c
 // sources: core/regs.c core/pdptr.c arch/x86/cr_rules.c mm/flush_model.c
 /* Single steps: what the guest finds in its registers and on its stack. */
 #include "fake_vmrun.h"
@@ -374,6 +374,52 @@ static void flags_loaded_in_a_step_stay(void **state)
 	}
 }
 
+/* On a machine that does not exit at a task switch: ours is taken out of the old task, the new one's is its own. */
+static void a_task_switch_in_a_step_saves_the_guests_tf(void **state)
+{
+	for (unsigned i = 0; i < 12; i++) {
+		uint64_t tf = (i & 1) != 0 ? RFLAGS_TF : 0, new_tf = (i & 2) != 0 ? RFLAGS_TF : 0;
+
+		clear(state);
+		opcode = (i & 4) != 0 ? 0xcf : 0xea;
+		vmcb.rflags = RFLAGS_FIXED | tf;
+		vmcb.tr.attributes = (i & 8) != 0 ? 0x83 : 0x8b;
+		vmcb.tr.base = 0x1ff1 - ((i & 8) != 0 ? 0x11 : 0x25);
+		step_begin(&vcpu, STEP_PLAIN, (gpa_t){ 0 });
+		enter();
+		pushed = (uint8_t)(vmcb.rflags >> 8);
+		assert_int_equal(pushed, RFLAGS_TF >> 8);
+		vmcb.tr.base = 0x3000;
+		trap(0x2000, RFLAGS_FIXED | new_tf);
+		assert_int_equal(pushed, tf >> 8);
+		assert_int_equal(rflags_read(&vcpu), RFLAGS_FIXED | new_tf);
+		assert_int_equal(vcpu.events.pending.valid, tf != 0);
+	}
+}
+
+/* Behind a task gate: the delivery is done, and the trap of the T bit is the guest's. */
+static void a_trap_behind_a_delivery_is_the_guests(void **state)
+{
+	struct exit_info exit = { .exception.vector = VECTOR_DB };
+
+	(void)state;
+	vmcb.exit_int_info = info(0x31, 0, false);
+	leave();
+	vmcb.exit_int_info = 0;
+	step_begin(&vcpu, STEP_PLAIN, (gpa_t){ 0 });
+	enter();
+	vmcb.rip = 0x2000;
+	vmcb.rflags = RFLAGS_FIXED | RFLAGS_TF; /* the new task's */
+	vmcb.dr6 |= DR6_BT;
+	leave();
+	svm_step_exception(&vcpu, &exit);
+	assert_int_equal(exit.kind, EXIT_STEP);
+	step_end();
+	assert_true(vcpu.events.pending.valid);
+	assert_int_equal(vcpu.events.pending.payload, DR6_BT);
+	assert_int_equal(rflags_read(&vcpu), RFLAGS_FIXED | RFLAGS_TF);
+}
+
 /* R11 has the guest's TF; SFMASK takes it away, and with it the trap. In legacy mode neither is used. */
 static void syscall_is_stepped_with_the_guests_own_tf(void **state)
 {
@@ -607,6 +653,8 @@ int main(void)
 		cmocka_unit_test_setup(what_is_raised_may_fault, clear),
 		cmocka_unit_test_setup(what_raises_nothing_traps, clear),
 		cmocka_unit_test_setup(flags_loaded_in_a_step_stay, clear),
+		cmocka_unit_test_setup(a_task_switch_in_a_step_saves_the_guests_tf, clear),
+		cmocka_unit_test_setup(a_trap_behind_a_delivery_is_the_guests, clear),
 		cmocka_unit_test_setup(syscall_is_stepped_with_the_guests_own_tf, clear),
 		cmocka_unit_test_setup(sysret_is_stepped_with_the_tf_that_it_loads, clear),
 		cmocka_unit_test_setup(branch_traps_wait_for_the_end_of_a_step, clear),

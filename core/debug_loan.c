@@ -27,6 +27,11 @@ uint64_t debug_address_read(const struct vcpu *vcpu, unsigned index)
 	return vcpu->loan.is_lent ? vcpu->loan.address[index] : read_debug_address(index);
 }
 
+uint64_t debug_hardware_address(const struct vcpu *vcpu, unsigned index)
+{
+	return vcpu->loan.is_lent ? vcpu->loan.merged.address[index] : read_debug_address(index);
+}
+
 uint64_t debug_hardware_dr7(struct vcpu *vcpu)
 {
 	return vcpu->loan.is_lent ? vcpu->loan.merged.dr7 : dr7_read(vcpu);

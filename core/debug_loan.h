@@ -46,7 +46,8 @@ uint64_t debug_address_read(const struct vcpu *vcpu, unsigned index);
 void debug_registers_write(struct vcpu *vcpu, const uint64_t address[DEBUG_REGS], uint64_t dr6,
 			   uint64_t dr7);
 
-/* DR7 as the hardware has it, the debugger's breakpoints with the guest's: for whoever executes an access in its place. */
+/* DR0 to DR3 and DR7 as the hardware has them, the debugger's breakpoints with the guest's: for whoever executes an access in its place. */
+uint64_t debug_hardware_address(const struct vcpu *vcpu, unsigned index);
 uint64_t debug_hardware_dr7(struct vcpu *vcpu);
 
 /* The slots may have changed: begin, merge anew, or end. */

@@ -121,13 +121,18 @@ void events_raise_pf(struct vcpu *vcpu, uint64_t address, uint32_t error_code)
 
 void events_raise_db(struct vcpu *vcpu, uint64_t dr6_bits)
 {
+	struct event *pending = &vcpu->events.pending;
 	struct event event = { .valid = true,
 			       .has_payload = true,
 			       .vector = VECTOR_DB,
 			       .type = EVENT_EXCEPTION,
 			       .payload = dr6_bits };
 
-	events_raise(vcpu, &event);
+	/* The traps of one instruction are one exception. */
+	if (pending->valid && event_is_debug(pending) && pending->has_payload)
+		pending->payload |= dr6_bits;
+	else
+		events_raise(vcpu, &event);
 }
 
 /* SDM: "Debug Status Register (DR6)". */

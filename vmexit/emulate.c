@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/emulate.h"
 
+#include <stddef.h>
+
 #include "arch/x86/debug.h"
 #include "mm/gva_walk.h"
 #include "vmexit/emulate_alu.h"
@@ -309,13 +311,11 @@ enum emulate_result emulate_insn(struct vcpu *vcpu, const struct insn *insn,
 				 const struct emulate_target *target)
 {
 	struct emulation em = { .vcpu = vcpu, .insn = insn, .target = target };
-	/* The debugger's breakpoints on data are no reason where the CPU cannot do it instead (vmexit/io.c). */
-	uint64_t dr7 = target->traps_ports ? dr7_read(vcpu) : debug_hardware_dr7(vcpu);
 	enum emulate_result result;
 
 	/* An access by the delivery of an event is not this instruction's. */
 	if (vcpu->events.pending.valid || !emulate_form(insn, &em.form) || is_foreign_mode(vcpu) ||
-	    debug_has_data_breakpoint(dr7))
+	    (target->accessed == NULL && debug_has_data_breakpoint(debug_hardware_dr7(vcpu))))
 		return EMULATE_NATIVE;
 	if (insn->lock && !em.form.lockable) {
 		(void)emulate_raise(&em, VECTOR_UD);

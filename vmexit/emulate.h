@@ -28,6 +28,11 @@ struct emulate_target {
 	void (*write)(void *context, gpa_t gpa, const void *from, unsigned bytes);
 	/* INS and OUTS are ours wherever their memory is: the port is what is trapped. */
 	bool traps_ports;
+	/*
+	 * What they have accessed of memory, one iteration each: what no CPU has met is met here. True: nothing more of the
+	 * instruction before the guest, or whoever else, has been told. NULL: nobody wants to know.
+	 */
+	bool (*accessed)(void *context, gva_t address, unsigned bytes, bool write);
 	/* So is any other string instruction on RAM: its code is what is trapped. */
 	bool traps_strings;
 	/* I/O ports of 1, 2 or 4 bytes, for INS and OUTS with memory in a trapped frame; both or none. */

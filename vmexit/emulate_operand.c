@@ -94,6 +94,7 @@ bool operand_open(struct emulation *em, enum segment_index segment, uint64_t off
 		return false;
 	if (!guest_translate(em->vcpu, gva, bytes, access, &out->span, &fault))
 		return raise_guest_fault(em, segment, &fault);
+	out->address = gva;
 	return place(em, out);
 }
 

@@ -15,11 +15,13 @@ struct emulation {
 	const struct emulate_target *target;
 	struct emulate_form form;
 	bool on_target;		    /* an operand that has been opened lies there */
+	bool is_met;		    /* target->accessed() has said so */
 	enum emulate_result result; /* why a step has returned false */
 };
 
 /* Memory of up to 16 bytes that has an address and may be accessed. */
 struct emulate_operand {
+	gva_t address;
 	struct guest_span span;
 	bool on_target[2];
 };

@@ -127,6 +127,17 @@ static void finish(struct emulation *em, struct iteration *it)
 	}
 }
 
+static void tell_access(struct emulation *em, const struct iteration *it)
+{
+	bool is_ins = em->form.operation == EMULATE_INS;
+
+	if (is_io(em) && em->target->accessed != NULL)
+		em->is_met =
+			em->target->accessed(em->target->context,
+					     is_ins ? it->destination.address : it->source.address,
+					     em->form.bytes, is_ins);
+}
+
 static bool iterate(struct emulation *em)
 {
 	enum emulate_string operation = (enum emulate_string)em->form.operation;
@@ -136,6 +147,7 @@ static bool iterate(struct emulation *em)
 	if (!open_operands(em, &it) || !read_operands(em, &it))
 		return false;
 	finish(em, &it);
+	tell_access(em, &it);
 	if (has_source(operation))
 		advance(em, REG_RSI);
 	if (has_destination(operation))
@@ -206,6 +218,8 @@ static enum emulate_result repeat(struct emulation *em)
 		}
 		if (count_down(em))
 			return EMULATE_DONE;
+		if (em->is_met)
+			break;
 	}
 	return pause(vcpu, trap);
 }

@@ -4,7 +4,9 @@
 #include <stddef.h>
 
 #include "arch/x86/cr.h"
+#include "arch/x86/debug.h"
 #include "arch/x86/port.h"
+#include "vmexit/debug_met.h"
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/suspend.h"
@@ -75,14 +77,30 @@ static void port_write(void *context, uint16_t port, uint32_t value, unsigned by
 
 /* --- INS and OUTS ---------------------------------------------------------------------------- */
 
+/* Breakpoints on their memory, the guest's and the debugger's: met behind each iteration. */
+static bool accessed(void *context, gva_t linear, unsigned bytes, bool write)
+{
+	struct vcpu *vcpu = context;
+	uint64_t address[DEBUG_REGS], met, left;
+
+	for (unsigned i = 0; i < DEBUG_REGS; i++)
+		address[i] = debug_hardware_address(vcpu, i);
+	met = debug_data_met(debug_hardware_dr7(vcpu), address, linear.v, bytes, write);
+	left = debug_met_behind(vcpu, met);
+	if (left != 0)
+		events_raise_db(vcpu, left);
+	return met != 0;
+}
+
 /*
- * What the emulator leaves to the CPU (memory that no RAM is behind, or with a data breakpoint on it) the CPU cannot have,
- * as it would exit again. No system puts itself to sleep in that way.
+ * What the emulator leaves to the CPU (memory that no RAM is behind) the CPU cannot have, as it would exit again. No system
+ * puts itself to sleep in that way.
  */
 static enum exit_verdict string_exit(struct vcpu *vcpu)
 {
 	const struct emulate_target target = { .context = vcpu,
 					       .traps_ports = true,
+					       .accessed = accessed,
 					       .port_read = port_read,
 					       .port_write = port_write };
 	struct insn insn;

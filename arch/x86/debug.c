@@ -2,8 +2,10 @@
 #include "arch/x86/debug.h"
 
 #define DR7_KIND(index)	  BITS64(17 + 4 * (index), 16 + 4 * (index))
+#define DR7_LENGTH(index) BITS64(19 + 4 * (index), 18 + 4 * (index))
 #define DR7_ENABLE(index) BITS64(1 + 2 * (index), 2 * (index))
-#define DEBUG_ADDRESSES	  4u
+
+enum { KIND_WRITE = 1, KIND_ACCESS = 3, LENGTH_8 = 2 };
 
 bool debug_has_data_breakpoint(uint64_t dr7)
 {
@@ -14,4 +16,28 @@ bool debug_has_data_breakpoint(uint64_t dr7)
 			return true;
 	}
 	return false;
+}
+
+static bool is_watched(unsigned kind, bool write)
+{
+	return kind == KIND_ACCESS || (kind == KIND_WRITE && write);
+}
+
+uint64_t debug_data_met(uint64_t dr7, const uint64_t address[DEBUG_ADDRESSES], uint64_t linear,
+			unsigned bytes, bool write)
+{
+	uint64_t met = 0;
+
+	for (unsigned i = 0; i < DEBUG_ADDRESSES; i++) {
+		uint64_t length = field_get(DR7_LENGTH(i), dr7);
+		uint64_t watched = length == LENGTH_8 ? 8 : length + 1;
+		uint64_t first = address[i] & ~(watched - 1);
+
+		/* The differences wrap as addresses do. */
+		if ((dr7 & DR7_ENABLE(i)) != 0 &&
+		    is_watched((unsigned)field_get(DR7_KIND(i), dr7), write) &&
+		    (linear - first < watched || first - linear < bytes))
+			met |= BIT64(i);
+	}
+	return met;
 }

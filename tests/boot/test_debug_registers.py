@@ -77,6 +77,16 @@ def test_lent(debugged, where, cpus):  # noqa: F811
         assert text in said and at(gdb) == gdb.value(f"&debuggee_{label}"), said
     gdb.do("delete")
 
+    # By the hypervisor, for INS and OUTS: in the midst of a repetition, and behind the write.
+    gdb.do("set var string_data[1]=7")
+    gdb.do("awatch string_data[1]")
+    said = gdb.go()
+    assert "Value = 7" in said and at(gdb) == gdb.value("&debuggee_outs"), said
+    assert registers(gdb, "rcx")["rcx"] == 2
+    said = gdb.go()
+    assert "Old value = 7" in said and "New value = 255" in said and at(gdb) == gdb.value("&debuggee_ins_end"), said
+    gdb.do("delete")
+
     # Where the guest has its own, and on what it watches itself.
     gdb.do("hbreak own_target")
     gdb.do("awatch own_data")

@@ -194,6 +194,7 @@ static void use_registers(uint64_t without, uint64_t rounds)
 	debuggee_hot(rounds);
 	debuggee_look();
 	debuggee_look();
+	debuggee_strings();
 	probe_check(debuggee_own("with") == without, "own", "not as without a debugger");
 }
 

@@ -40,12 +40,54 @@ static void each_one_is_found(void **state)
 	}
 }
 
+#define KIND(index, kind)     ((uint64_t)(kind) << (16 + 4 * (index)))
+#define LENGTH(index, length) ((uint64_t)(length) << (18 + 4 * (index)))
+
+/* SDM: "Breakpoint Field Recognition". */
+static void an_access_meets_what_it_overlaps(void **state)
+{
+	static const uint64_t address[] = { 0x1004, 0x1003, 0x1008, 0 };
+	static const struct {
+		uint64_t dr7, linear;
+		unsigned bytes;
+		bool write;
+		uint64_t met;
+	} cases[] = {
+		/* four bytes on writes, as they begin and end */
+		{ 0x401 | KIND(0, 1) | LENGTH(0, 3), 0x1003, 1, true, 0 },
+		{ 0x401 | KIND(0, 1) | LENGTH(0, 3), 0x1003, 2, true, 1 },
+		{ 0x401 | KIND(0, 1) | LENGTH(0, 3), 0x1007, 4, true, 1 },
+		{ 0x401 | KIND(0, 1) | LENGTH(0, 3), 0x1008, 4, true, 0 },
+		{ 0x401 | KIND(0, 1) | LENGTH(0, 3), 0x1004, 4, false, 0 },
+		/* on accesses; aligned to their size */
+		{ 0x408 | KIND(1, 3) | LENGTH(1, 1), 0x1002, 1, false, 2 },
+		{ 0x408 | KIND(1, 3) | LENGTH(1, 1), 0x1004, 1, true, 0 },
+		/* eight */
+		{ 0x420 | KIND(2, 3) | LENGTH(2, 2), 0x100f, 1, true, 4 },
+		{ 0x420 | KIND(2, 3) | LENGTH(2, 2), 0x1010, 1, true, 0 },
+		/* several; none that is not enabled, on instructions or on ports */
+		{ 0x429 | KIND(0, 1) | LENGTH(0, 3) | KIND(1, 3) | KIND(2, 1), 0x1003, 2, true, 3 },
+		{ 0x400 | KIND(0, 3), 0x1004, 1, true, 0 },
+		{ 0x405, 0x1003, 4, true, 0 },
+		{ 0x401 | KIND(0, 2), 0x1004, 1, true, 0 },
+		/* around the end of all addresses */
+		{ 0x480 | KIND(3, 3), UINT64_MAX, 2, true, 8 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(debug_data_met(cases[i].dr7, address, cases[i].linear,
+						cases[i].bytes, cases[i].write),
+				 cases[i].met);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_enabled_watches_nothing),
 		cmocka_unit_test(instructions_are_no_data),
 		cmocka_unit_test(each_one_is_found),
+		cmocka_unit_test(an_access_meets_what_it_overlaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,45 @@ static void single_steps_between_iterations(void **state)
 	DONE("\xf3\xaa");
 }
 
+static uint64_t accessed_at;
+static unsigned accessed_bytes;
+static bool accessed_write;
+
+static bool note_access(void *context, gva_t address, unsigned bytes, bool write)
+{
+	(void)context;
+	accessed_at = address.v;
+	accessed_bytes = bytes;
+	accessed_write = write;
+	return address.v == STACK + 2;
+}
+
+/* Behind an iteration that has met a breakpoint the guest is told, whatever is left; the CPU has no part in it. */
+static void breakpoints_on_the_memory_of_ports(void **state)
+{
+	(void)state;
+	use_64bit();
+	vcpu.regs.dr7 |= 0x00030001;
+	target.traps_ports = true;
+	NATIVE("\x66\x6f");
+	target.accessed = note_access;
+	*gpr(REG_RDX) = 0x604;
+	*gpr(REG_RSI) = STACK;
+	*gpr(REG_RCX) = 3;
+	assert_int_equal(EMULATE("\xf3\x66\x6f"), EMULATE_RESUME);
+	assert_int_equal(*gpr(REG_RCX), 1);
+	assert_int_equal(accessed_at, STACK + 2);
+	assert_int_equal(accessed_bytes, 2);
+	assert_false(accessed_write);
+	assert_true(vcpu.regs.rflags & RFLAGS_RF);
+	*gpr(REG_RDI) = STACK + 1;
+	DONE("\x6c");
+	assert_int_equal(accessed_at, STACK + 1);
+	assert_true(accessed_write);
+	target.accessed = NULL;
+	target.traps_ports = false;
+}
+
 /* The port is what is trapped; the memory is ordinary. */
 static void trapped_ports(void **state)
 {
@@ -214,6 +253,7 @@ int main(void)
 		TEST(single_steps_between_iterations),
 		TEST(ports),
 		TEST(trapped_ports),
+		TEST(breakpoints_on_the_memory_of_ports),
 		TEST(trapped_strings),
 	};
 

@@ -155,6 +155,17 @@ static void a_payload_is_invisible_until_delivery(void **state)
 	assert_int_equal(vcpu.regs.dr7, DR7_INIT);
 }
 
+static void traps_of_one_instruction_are_one_exception(void **state)
+{
+	(void)state;
+	events_raise_db(&vcpu, 2);
+	events_raise_db(&vcpu, DR6_BS);
+	assert_int_equal(vcpu.events.pending.payload, DR6_BS | 2);
+	events_raise_ud(&vcpu);
+	events_raise_db(&vcpu, 1);
+	assert_int_equal(vcpu.events.pending.payload, 1);
+}
+
 /* #PF -> #DF: CR2 has the address of the second one. SDM: "Page-Fault Exception (#PF)". */
 static void a_merged_page_fault_leaves_its_address(void **state)
 {
@@ -223,6 +234,7 @@ int main(void)
 				       clear),
 		cmocka_unit_test_setup(a_third_fault_shuts_down, clear),
 		cmocka_unit_test_setup(a_payload_is_invisible_until_delivery, clear),
+		cmocka_unit_test_setup(traps_of_one_instruction_are_one_exception, clear),
 		cmocka_unit_test_setup(a_merged_page_fault_leaves_its_address, clear),
 		cmocka_unit_test_setup(faults_set_rf_and_traps_do_not, clear),
 		cmocka_unit_test_setup(dr6_collects_what_happened, clear),

@@ -1,4 +1,4 @@
-// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/uart_share.c core/sleep.c arch/x86/uart.c
+// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/uart_share.c core/sleep.c arch/x86/uart.c arch/x86/debug.c
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmexit/io.h"
 
@@ -13,6 +13,7 @@
 #include "arch/x86/apic.h"
 #include "core/caps.h"
 #include "core/line.h"
+#include "vmexit/debug_met.h"
 #include "vmexit/emulate.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/io_apic.h"
@@ -30,6 +31,24 @@ uint64_t debug_address_read(const struct vcpu *which, unsigned index)
 {
 	(void)which, (void)index;
 	return 0;
+}
+
+uint64_t debug_hardware_address(const struct vcpu *which, unsigned index)
+{
+	(void)which, (void)index;
+	abort();
+}
+
+uint64_t debug_hardware_dr7(struct vcpu *which)
+{
+	(void)which;
+	abort();
+}
+
+uint64_t debug_met_behind(struct vcpu *which, uint64_t met)
+{
+	(void)which, (void)met;
+	abort();
 }
 
 uint64_t dr7_read(struct vcpu *vcpu)

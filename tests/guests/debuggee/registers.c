@@ -7,6 +7,7 @@
 #define DR7_INIT UINT64_C(0x400)
 
 volatile uint64_t looked = 5;
+volatile uint8_t string_data[4];
 /* The guest watches it, and so does the debugger. */
 volatile uint32_t own_data;
 
@@ -41,6 +42,23 @@ ALONE void debuggee_look(void)
 			 ".globl debuggee_third\n"
 			 "debuggee_third: nop"
 			 : "=&r"(value), "+m"(looked));
+}
+
+/* The scratch register of COM2, which is the hypervisor's own: its accesses to memory are made in software. */
+ALONE void debuggee_strings(void)
+{
+	const volatile uint8_t *source = string_data;
+	volatile uint8_t *target = string_data + 1;
+	uint64_t count = sizeof(string_data);
+
+	__asm__ volatile(".globl debuggee_outs\n"
+			 "debuggee_outs: rep outsb\n\t"
+			 "insb\n"
+			 ".globl debuggee_ins_end\n"
+			 "debuggee_ins_end: nop"
+			 : "+S"(source), "+D"(target), "+c"(count)
+			 : "d"(0x2ff)
+			 : "memory");
 }
 
 ALONE void own_target(void)

@@ -11,6 +11,9 @@ uint64_t debuggee_hot(uint64_t rounds);
 /* `looked` is read, written and read again; each access ends at debuggee_first, _second and _third. */
 void debuggee_look(void);
 
+/* A repeated OUTSB of four bytes, `string_data`, and an INSB to the second of them, with a port that is trapped. */
+void debuggee_strings(void);
+
 /*
  * Set breakpoints in DR0 to DR3, meet them, single-step, have DR7.GD find an access, and read all of it back. Returns a digest
  * of what there was to see; each line of it is printed.

@@ -14,11 +14,11 @@ struct hv_caps {
 	bool hides_vmx; /* what belongs to VMX is not for the guest */
 	bool hides_svm; /* what belongs to SVM is not for the guest */
 	bool maps_types; /* memory types are in the guest map and follow the MTRRs, which else work by themselves */
-	bool hides_trace;    /* Intel PT writes to physical addresses, past the guest map */
-	bool cpuid_named;    /* leaf 0x40000000 shows the name */
-	bool nrip_save;	     /* SVM: the CPU stores the next RIP */
-	bool decode_assists; /* noted only: QEMU has none, and decoding works everywhere */
-	bool traps_apic;     /* INIT and SIPI are carried in software (AMD-V) */
+	bool hides_trace; /* Intel PT writes to physical addresses, past the guest map */
+	bool cpuid_named; /* leaf 0x40000000 shows the name */
+	bool nrip_save;	  /* SVM: the CPU stores the next RIP */
+	bool decode_assists; /* for what cannot be fetched: QEMU has none, and decoding works nearly everywhere */
+	bool traps_apic; /* INIT and SIPI are carried in software (AMD-V) */
 	bool flush_by_asid;
 	bool vmcb_clean;
 	bool eraps; /* SVM: the return predictor is cleared with CR3, and asked to be where we write that */

@@ -111,6 +111,15 @@ static void end(struct vcpu *vcpu)
 	dr7_write(vcpu, dr7);
 }
 
+void debug_loan_give_back(struct vcpu *vcpu)
+{
+	if (!vcpu->loan.is_lent)
+		return;
+	end(vcpu);
+	log_warn("cpu %u: MOV DR in memory that cannot be read: without the debugger's breakpoints",
+		 vcpu->index);
+}
+
 void debug_loan_follow(struct vcpu *vcpu)
 {
 	const struct debug_slots *slots = &vcpu->vm->debug;

@@ -50,6 +50,12 @@ void debug_registers_write(struct vcpu *vcpu, const uint64_t address[DEBUG_REGS]
 uint64_t debug_hardware_address(const struct vcpu *vcpu, unsigned index);
 uint64_t debug_hardware_dr7(struct vcpu *vcpu);
 
+/*
+ * The CPU gets its registers back, until the slots change: the debugger's breakpoints are not met on it, which the log says,
+ * and what the guest does with the registers exits no more.
+ */
+void debug_loan_give_back(struct vcpu *vcpu);
+
 /* The slots may have changed: begin, merge anew, or end. */
 void debug_loan_follow(struct vcpu *vcpu);
 

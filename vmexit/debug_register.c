@@ -17,8 +17,12 @@ static bool find_gpr(struct vcpu *vcpu, const struct exit_info *exit, unsigned *
 	*gpr = exit->dr.gpr;
 	if (exit->dr.has_gpr)
 		return true;
-	if (!guest_fetch_insn(vcpu, &insn) || insn.map != INSN_MAP_0F ||
-	    insn.encoding > INSN_REX2 || insn.reg != exit->dr.dr ||
+	if (!guest_fetch_insn(vcpu, &insn)) {
+		/* Another CPU has taken it away, or it is in a ROM and would exit for ever: it is the CPU's. */
+		debug_loan_give_back(vcpu);
+		return false;
+	}
+	if (insn.map != INSN_MAP_0F || insn.encoding > INSN_REX2 || insn.reg != exit->dr.dr ||
 	    insn.opcode != (exit->dr.write ? OPCODE_WRITE : OPCODE_READ))
 		return false;
 	*gpr = insn.rm;

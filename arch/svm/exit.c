@@ -9,7 +9,8 @@
 #include "vmexit/nmi.h"
 #include "vmexit/step.h"
 
-#define SX_INIT 1u /* error code of #SX: an INIT was redirected */
+#define SX_INIT	       1u   /* error code of #SX: an INIT was redirected */
+#define EXIT_INFO1_GPR 0xfu /* of a MOV to or from a debug register */
 
 /* An INIT from elsewhere, redirected: it goes the way of those that the guest sends. */
 static void note_init(struct vcpu *vcpu, struct exit_info *exit)
@@ -52,14 +53,17 @@ static void decode_exception(struct vcpu *vcpu, struct exit_info *exit)
 		exit->exception.payload = take_debug_news(vcpu);
 }
 
-/* Without decode assists the register is in the instruction only. */
-static void decode_dr_access(uint64_t code, struct exit_info *exit)
+/*
+ * Without decode assists the register is in the instruction only, and without the next RIP its length. APM volume 2: "Decode
+ * Assists", "MOV CRx/DRx Intercepts".
+ */
+static void decode_dr_access(uint64_t code, uint64_t info1, struct exit_info *exit)
 {
 	exit->kind = EXIT_DR_ACCESS;
 	exit->dr.write = code >= SVM_EXIT_WRITE_DR0;
 	exit->dr.dr = (uint8_t)(code & 0xf);
-	exit->dr.has_gpr = false;
-	exit->dr.gpr = 0;
+	exit->dr.has_gpr = hv_caps.decode_assists && hv_caps.nrip_save;
+	exit->dr.gpr = (uint8_t)(info1 & EXIT_INFO1_GPR);
 }
 
 static void decode_nested_fault(struct vcpu *vcpu, struct exit_info *exit)
@@ -205,7 +209,7 @@ void svm_exit_decode(struct vcpu *vcpu, struct exit_info *exit)
 		if (code >= SVM_EXIT_EXCEPTION_0 && code <= SVM_EXIT_EXCEPTION_31)
 			decode_exception(vcpu, exit);
 		else if (code >= SVM_EXIT_READ_DR0 && code <= SVM_EXIT_WRITE_DR15)
-			decode_dr_access(code, exit);
+			decode_dr_access(code, vmcb->exit_info1, exit);
 		break;
 	}
 }

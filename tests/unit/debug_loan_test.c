@@ -418,10 +418,41 @@ static void the_register_is_looked_up(void **state)
 	insn.opcode = 0x21;
 	assert_int_equal(dr_access_exit(&vcpu, &exit), VERDICT_RESUME);
 	insn.opcode = 0x23;
+	assert_true(is_trapped);
+	assert_int_equal(abandoned, 0);
+	assert_false(vcpu.events.pending.valid);
+}
+
+/* In a ROM, say: it must not exit for ever. The debugger has the registers again with its next change. */
+static void what_cannot_be_fetched_is_the_cpus(void **state)
+{
+	struct exit_info exit = { .kind = EXIT_DR_ACCESS, .dr = { .dr = 2, .write = true } };
+
+	(void)state;
+	dr[3] = 0x33;
+	insert(GDB_BREAK_HARDWARE, 0x1000, 1);
+	go_on();
+	assert_true(is_trapped);
+	assert_int_equal(dr[3], 0x1000);
 	is_fetched = false;
+	warnings = 0;
 	assert_int_equal(dr_access_exit(&vcpu, &exit), VERDICT_RESUME);
 	assert_int_equal(abandoned, 0);
 	assert_false(vcpu.events.pending.valid);
+	assert_int_equal(warnings, 1);
+	go_on();
+	assert_false(is_trapped);
+	assert_int_equal(dr[3], 0x33);
+	assert_int_equal(dr7, DR7_INIT);
+	/* Where the CPU tells the register nothing is fetched. */
+	insert(GDB_BREAK_HARDWARE, 0x2000, 1);
+	go_on();
+	assert_true(is_trapped);
+	exit.dr.has_gpr = true;
+	exit.dr.gpr = 9;
+	vcpu.regs.gpr[9] = 0x4321;
+	assert_int_equal(dr_access_exit(&vcpu, &exit), VERDICT_NEXT_INSN);
+	assert_int_equal(dr_read(2), 0x4321);
 }
 
 static bool raise(uint64_t news, uint64_t *payload)
@@ -567,6 +598,7 @@ int main(void)
 		cmocka_unit_test_setup(four_of_them, set_up),
 		cmocka_unit_test_setup(faults_of_an_access, set_up),
 		cmocka_unit_test_setup(the_register_is_looked_up, set_up),
+		cmocka_unit_test_setup(what_cannot_be_fetched_is_the_cpus, set_up),
 		cmocka_unit_test_setup(before_the_instruction, set_up),
 		cmocka_unit_test_setup(behind_the_instruction, set_up),
 		cmocka_unit_test_setup(nothing_is_told, set_up),

@@ -118,6 +118,30 @@ def test_session(debugged, where, cpus):
     assert guest.machine.seen(r"^DEBUGGEE: outer=40$") and guest.machine.seen(r"^DEBUGGEE: register=0x2222$")
 
 
+@full
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("where,cpus", [("qemu", 4), pytest.param("vtx", 4, marks=pytest.mark.seconds(400))])
+def test_watch_of_what_all_write(debugged, where, cpus):
+    """A variable that all CPUs write at the same time: each write is a stop of its writer's, none is lost, and none comes twice."""
+    guest = debugged(where, cpus, "rounds 2 writers")
+    gdb = guest.attach_to_debuggee()
+    gdb.do("break debuggee_write_together")
+    gdb.do("set var attached=1")
+    assert "debuggee_write_together" in gdb.go(seconds=120)
+    gdb.do("delete")
+    gdb.do("watch written_by_all")
+    counts = [0] * cpus
+    for number in range(cpus * WRITES):
+        said = gdb.go(seconds=120)
+        thread = int(re.search(r"Thread (\d+) hit .*watchpoint \d+: written_by_all\n", said).group(1))
+        assert f"Old value = {number}\nNew value = {number + 1}\n" in said
+        counts[thread - 1] += 1
+    assert counts == [WRITES] * cpus
+    gdb.do("delete")
+    gdb.do("detach")
+    expect_end(guest.machine)
+
+
 @pytest.mark.seconds(20)
 @pytest.mark.parametrize("where,cpus", [("qemu", 2), ("vtx", 1), pytest.param("svm", 1, marks=full)])
 def test_before_the_first_instruction(debugged, where, cpus):

@@ -11,12 +11,13 @@
 
 enum { APIC_SVR = 0xf0, APIC_EOI = 0xb0, APIC_LVT_TIMER = 0x320, APIC_INITIAL = 0x380 };
 enum { APIC_DIVIDE = 0x3e0, SVR_ENABLED = 0x1ff, TIMER_PERIODIC = 0x20000, DIVIDE_BY_1 = 0xb };
-enum { WRITES = 20 };
+enum { WRITES = 20, WRITERS_MAX = 4 };
 
 /* The debugger's to change. */
 volatile uint64_t attached, released, knob = 1;
 /* Its to watch. */
-volatile uint64_t watched[4], spun[PROBE_CPUS_MAX];
+volatile uint64_t watched[WRITERS_MAX], spun[PROBE_CPUS_MAX];
+volatile uint64_t written_by_all __attribute__((aligned(4096)));
 volatile uint64_t sum;
 
 uint64_t debuggee_inner(uint64_t a, uint64_t b);
@@ -27,6 +28,7 @@ uint64_t debuggee_register(void);
 void debuggee_wound(void);
 void debuggee_sleep(void);
 void debuggee_spin(void *argument);
+void debuggee_write_together(void);
 void debuggee_write(void *argument);
 void debuggee_end(void);
 
@@ -137,12 +139,30 @@ ALONE void debuggee_spin(void *argument)
 		spun[index]++;
 }
 
+static uint64_t writers(void)
+{
+	return probe_cpu_count < WRITERS_MAX ? probe_cpu_count : WRITERS_MAX;
+}
+
+/* One variable, from the moment when the last of them is here. */
+ALONE void debuggee_write_together(void)
+{
+	static volatile uint64_t here;
+
+	__atomic_fetch_add(&here, 1, __ATOMIC_SEQ_CST);
+	while (here < writers())
+		__asm__ volatile("pause");
+	for (unsigned i = 0; i < WRITES; i++)
+		__atomic_fetch_add(&written_by_all, 1, __ATOMIC_SEQ_CST);
+}
+
 __attribute__((noinline)) void debuggee_write(void *argument)
 {
 	uint64_t index = (uint64_t)argument;
 
 	for (unsigned i = 0; i < WRITES; i++)
 		__atomic_fetch_add(&watched[index], 1, __ATOMIC_SEQ_CST);
+	debuggee_write_together();
 }
 
 ALONE void debuggee_end(void)
@@ -167,14 +187,15 @@ static void stop_timer(void)
 
 static void write_from_all(void)
 {
-	for (uint32_t i = 1; i < probe_cpu_count && i < 4; i++)
+	for (uint32_t i = 1; i < writers(); i++)
 		probe_check(probe_start_and_wait(i, debuggee_write, (void *)(uint64_t)i), "writer",
 			    "%u", i);
 	debuggee_write(NULL);
-	for (uint32_t i = 1; i < probe_cpu_count && i < 4; i++)
+	for (uint32_t i = 1; i < writers(); i++)
 		probe_check(probe_join(i, 600000), "written", "%u", i);
-	for (uint32_t i = 0; i < probe_cpu_count && i < 4; i++)
+	for (uint32_t i = 0; i < writers(); i++)
 		probe_check(watched[i] == WRITES, "writes", "%u: %lu", i, watched[i]);
+	probe_check(written_by_all == WRITES * writers(), "together", "%lu", written_by_all);
 }
 
 static void spin_on_all(void)

@@ -75,9 +75,44 @@ static void port_write(void *context, uint16_t port, uint32_t value, unsigned by
 		port_out(port, bytes, value);
 }
 
+/* --- breakpoints on ports -------------------------------------------------------------------- */
+
+#define BREAKPOINT_IO 2u
+
+/* SDM: "Debug Control Register (DR7)", "Breakpoint Field Recognition". */
+uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t port, unsigned bytes)
+{
+	uint64_t met = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned kind = dr7 >> (16 + 4 * i) & 3, mask = dr7 >> (18 + 4 * i) & 3;
+		uint64_t first = address[i] & ~(uint64_t)mask;
+
+		if ((dr7 >> 2 * i & 3) != 0 && kind == BREAKPOINT_IO &&
+		    first < (uint64_t)port + bytes && port <= first + mask)
+			met |= BIT64(i);
+	}
+	return met;
+}
+
+/* An I/O breakpoint is a trap after the instruction. SDM: "I/O Breakpoint Exception Conditions" and "Debug Registers". */
+static bool trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
+{
+	uint64_t address[DEBUG_REGS], hit;
+
+	if (cr4_read_bits(vcpu, CR4_DE) == 0)
+		return false;
+	for (unsigned i = 0; i < DEBUG_REGS; i++)
+		address[i] = debug_address_read(vcpu, i);
+	hit = io_breakpoints_met(dr7_read(vcpu), address, port, bytes);
+	if (hit != 0)
+		events_raise_db(vcpu, hit);
+	return hit != 0;
+}
+
 /* --- INS and OUTS ---------------------------------------------------------------------------- */
 
-/* Breakpoints on their memory, the guest's and the debugger's: met behind each iteration. */
+/* Breakpoints on their memory, the guest's and the debugger's, and on the port: met behind each iteration. */
 static bool accessed(void *context, gva_t linear, unsigned bytes, bool write)
 {
 	struct vcpu *vcpu = context;
@@ -89,6 +124,8 @@ static bool accessed(void *context, gva_t linear, unsigned bytes, bool write)
 	left = debug_met_behind(vcpu, met);
 	if (left != 0)
 		events_raise_db(vcpu, left);
+	if (trap_breakpoints(vcpu, (uint16_t)regs_fixed_read(&vcpu->regs, REG_RDX), bytes))
+		return true;
 	return met != 0;
 }
 
@@ -121,36 +158,6 @@ static enum exit_verdict string_exit(struct vcpu *vcpu)
 
 /* --- IN and OUT ------------------------------------------------------------------------------ */
 
-#define BREAKPOINT_IO 2u
-
-/* SDM: "Debug Control Register (DR7)", "Breakpoint Field Recognition". */
-uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t port, unsigned bytes)
-{
-	uint64_t met = 0;
-
-	for (unsigned i = 0; i < 4; i++) {
-		unsigned kind = dr7 >> (16 + 4 * i) & 3, mask = dr7 >> (18 + 4 * i) & 3;
-		uint64_t first = address[i] & ~(uint64_t)mask;
-
-		if ((dr7 >> 2 * i & 3) != 0 && kind == BREAKPOINT_IO &&
-		    first < (uint64_t)port + bytes && port <= first + mask)
-			met |= BIT64(i);
-	}
-	return met;
-}
-
-/* An I/O breakpoint is a trap after the instruction. SDM: "I/O Breakpoint Exception Conditions" and "Debug Registers". */
-static void trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
-{
-	uint64_t address[DEBUG_REGS], hit;
-
-	for (unsigned i = 0; i < DEBUG_REGS; i++)
-		address[i] = debug_address_read(vcpu, i);
-	hit = io_breakpoints_met(dr7_read(vcpu), address, port, bytes);
-	if (hit != 0)
-		events_raise_db(vcpu, hit);
-}
-
 static void load_accumulator(struct vcpu *vcpu, unsigned bytes, uint32_t value)
 {
 	uint64_t kept = bytes == 4 ? 0 : ~(BIT64(8 * bytes) - 1);
@@ -171,7 +178,6 @@ enum exit_verdict io_exit(struct vcpu *vcpu, const struct exit_info *exit)
 		load_accumulator(vcpu, bytes, port_read(vcpu, port, bytes));
 	else
 		port_write(vcpu, port, (uint32_t)regs_fixed_read(&vcpu->regs, REG_RAX), bytes);
-	if (cr4_read_bits(vcpu, CR4_DE) != 0)
-		trap_breakpoints(vcpu, port, bytes);
+	(void)trap_breakpoints(vcpu, port, bytes);
 	return VERDICT_NEXT_INSN;
 }

@@ -1,5 +1,5 @@
-// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/uart_share.c core/sleep.c arch/x86/uart.c arch/x86/debug.c
 /* SPDX-License-Identifier: BSD-2-Clause */
+// sources: vmexit/io.c vmexit/uart_port.c core/line.c core/uart_share.c core/sleep.c arch/x86/uart.c arch/x86/debug.c
 #include "vmexit/io.h"
 
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "arch/x86/apic.h"
+#include "arch/x86/cr.h"
 #include "core/caps.h"
 #include "core/line.h"
 #include "vmexit/debug_met.h"
@@ -20,41 +21,47 @@
 #include "vmexit/suspend.h"
 #include "vmexit/uart_port.h"
 
-/* What the exit itself calls: nothing here does. */
-uint64_t cr4_read_bits(struct vcpu *vcpu, uint64_t mask)
+/* --- the guest's registers, and what the exit makes of them --- */
+
+static uint64_t cr4, dr7, address[DEBUG_REGS];
+static uint64_t raised;	   /* #DB: bits of DR6 */
+static bool was_met;	   /* of an iteration of a string instruction */
+static uint64_t debuggers; /* breakpoints that are not the guest's */
+
+uint64_t cr4_read_bits(struct vcpu *which, uint64_t mask)
 {
-	(void)vcpu, (void)mask;
-	abort();
+	(void)which;
+	return cr4 & mask;
 }
 
 uint64_t debug_address_read(const struct vcpu *which, unsigned index)
 {
-	(void)which, (void)index;
-	return 0;
+	(void)which;
+	return address[index];
 }
 
 uint64_t debug_hardware_address(const struct vcpu *which, unsigned index)
 {
-	(void)which, (void)index;
-	abort();
+	(void)which;
+	return address[index];
 }
 
 uint64_t debug_hardware_dr7(struct vcpu *which)
 {
 	(void)which;
-	abort();
+	return dr7;
 }
 
 uint64_t debug_met_behind(struct vcpu *which, uint64_t met)
 {
-	(void)which, (void)met;
-	abort();
+	(void)which;
+	return met & ~debuggers;
 }
 
-uint64_t dr7_read(struct vcpu *vcpu)
+uint64_t dr7_read(struct vcpu *which)
 {
-	(void)vcpu;
-	abort();
+	(void)which;
+	return dr7;
 }
 
 void events_raise_gp(struct vcpu *vcpu, uint32_t error_code)
@@ -65,21 +72,23 @@ void events_raise_gp(struct vcpu *vcpu, uint32_t error_code)
 
 void events_raise_db(struct vcpu *vcpu, uint64_t bits)
 {
-	(void)vcpu, (void)bits;
-	abort();
+	(void)vcpu;
+	raised |= bits;
 }
 
 bool guest_fetch_insn(struct vcpu *vcpu, struct insn *out)
 {
 	(void)vcpu, (void)out;
-	abort();
+	return true;
 }
 
+/* One iteration of INSW, to 0x5000. */
 enum emulate_result emulate_insn(struct vcpu *vcpu, const struct insn *insn,
 				 const struct emulate_target *target)
 {
-	(void)vcpu, (void)insn, (void)target;
-	abort();
+	(void)vcpu, (void)insn;
+	was_met = target->accessed(target->context, (gva_t){ 0x5000 }, 2, true);
+	return EMULATE_DONE;
 }
 
 void suspend(struct vcpu *vcpu, uint16_t port, unsigned bytes, uint32_t value)
@@ -130,6 +139,42 @@ static void io_breakpoints(void **state)
 	assert_int_equal(io_breakpoints_met(ENABLE(1) << 1 | KIND(1, 2) | io, at, 0x604, 2), 3);
 }
 
+static uint64_t raised_by_insw(struct vcpu *vcpu)
+{
+	const struct exit_info exit = { .io = { .string = true, .in = true, .bytes = 2 } };
+
+	raised = 0;
+	assert_int_equal(io_exit(vcpu, &exit), VERDICT_NEXT_INSN);
+	return raised;
+}
+
+/* Its memory, its port by CR4.DE, both; and what the debugger alone has asked for. */
+static void breakpoints_of_strings(void **state)
+{
+	static struct vcpu vcpu;
+
+	(void)state;
+	vcpu.regs.gpr[REG_RDX] = 0xabcd02f9;
+	address[0] = 0x5001;
+	address[1] = 0x2fa;
+	dr7 = 0x400 | ENABLE(0) | KIND(0, 1) | ENABLE(1) | KIND(1, 2);
+	cr4 = 0;
+	assert_int_equal(raised_by_insw(&vcpu), 1);
+	assert_true(was_met);
+	cr4 = CR4_DE;
+	assert_int_equal(raised_by_insw(&vcpu), 3);
+	assert_true(was_met);
+	debuggers = 1;
+	assert_int_equal(raised_by_insw(&vcpu), 2);
+	address[1] = 0x2fb;
+	assert_int_equal(raised_by_insw(&vcpu), 0);
+	assert_true(was_met);
+	debuggers = 0;
+	address[0] = 0x5002;
+	assert_int_equal(raised_by_insw(&vcpu), 0);
+	assert_false(was_met);
+}
+
 /* The UARTs that are ours, and no other port beside them. */
 static void hidden_uarts(void **state)
 {
@@ -160,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(io_breakpoints),
+		cmocka_unit_test(breakpoints_of_strings),
 		cmocka_unit_test(hidden_uarts),
 	};
 

@@ -51,7 +51,7 @@ PROBES = {
     "wrmsr-mtrr": ("WRMSR of MTRR_DEF_TYPE", {"qemu": 0, "svm": 0, "vtx": 160}),
     "rdmsr-pat": ("RDMSR, not trapped", {"qemu": 0, "svm": 0, "vtx": 0}),
     "hypercall": ("VMCALL or VMMCALL", {"qemu": 190, "svm": 120, "vtx": 120}),
-    "xsetbv": ("XSETBV", {"qemu": 0, "svm": 0, "vtx": 250}),
+    "xsetbv": ("XSETBV", {"qemu": 0, "svm": 0, "vtx": 160}),
     "in": ("IN", {"qemu": 0, "svm": 0, "vtx": 0}),
     "out": ("OUT", {"qemu": 0, "svm": 0, "vtx": 0}),
     "pci-read": ("PCI configuration read", {"qemu": 0, "svm": 0, "vtx": 0}),

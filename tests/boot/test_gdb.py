@@ -351,13 +351,13 @@ def test_a_peer_that_vanishes(debugged):
 @full
 @pytest.mark.seconds(90)
 def test_linux_from_its_first_function(vm, debugged):
-    """hbreak start_kernel, set while the firmware runs and nothing is mapped there."""
+    """hbreak start_kernel, set while the firmware runs and nothing is mapped there; then where the second CPU comes up."""
     esp = linux_esp(do="shell", cmdline="nokaslr")
     machine = vm.qemu(esp, cpus=2, timeout=300)
     machine.expect("# ", 200)
-    machine.send("grep -E ' (start_kernel|linux_banner)$' /proc/kallsyms\r")
+    machine.send("grep -E ' (start_kernel|start_secondary|linux_banner)$' /proc/kallsyms\r")
     symbols = {}
-    while len(symbols) < 2:
+    while len(symbols) < 3:
         address, name = machine.expect(r"^([0-9a-f]{16}) \w (\w+)$", 30).groups()
         symbols[name] = int(address, 16)
     machine.stop()
@@ -373,6 +373,12 @@ def test_linux_from_its_first_function(vm, debugged):
     gdb.do("delete")
     gdb.do("stepi 20")
     assert 0 < abs(registers(gdb, "rip")["rip"] - symbols["start_kernel"]) < 1 << 28
+
+    # Its debug registers are lent over INIT and SIPI.
+    gdb.do(f"hbreak *{symbols['start_secondary']:#x}")
+    assert "Thread 2 hit Breakpoint 2, " in gdb.go(seconds=200)
+    assert registers(gdb, "rip")["rip"] == symbols["start_secondary"]
+    gdb.do("delete")
     gdb.do("detach")
     expect_linux(guest.machine, 2)
     guest.machine.expect(r"GUEST: warnings=0$", 60)

@@ -44,8 +44,7 @@ def own_lines(machine, prefix):
 
 
 @pytest.mark.seconds(25)
-@pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("vtx", 1, marks=full), pytest.param("vtx", 2, marks=full),
-                                        pytest.param("svm", 1, marks=full)])
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), pytest.param("vtx", 1, marks=full), pytest.param("svm", 1, marks=full)])
 def test_lent(debugged, where, cpus):  # noqa: F811
     guest = debugged(where, cpus, f"rounds 5 registers hot {ROUNDS}", log="warn")
     gdb = guest.attach_to_debuggee()

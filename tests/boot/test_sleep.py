@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from chains import CONFIG, PROGRAM, config_text, dos, guest, linux_esp
 from emulator import FIRMWARE, INITRAMFS, RUN, SOLOVISOR, TOP, Esp
+from test_gdb import debugged, registers  # noqa: F401
 
 SLEEP = os.path.join(TOP, "tests", "guests", "linux", "sleep")
 
@@ -87,6 +88,36 @@ def test_rtcwake(vm, cpus, rounds):
 def test_rtcwake_bare(vm):
     """What the emulated machine does by itself."""
     sleep_in_linux(vm, None, 2, 2)
+
+
+@pytest.mark.full
+@pytest.mark.seconds(60)
+def test_breakpoints_outlive_sleep(debugged):  # noqa: F811
+    """gdb has debug registers when the machine goes to sleep, and meets what is in them behind it, on each CPU."""
+    esp = linux_esp(do="shell", cmdline="nokaslr", config={"gdb": "com2"})
+    esp.file("/initrd.cpio", initramfs_with_rtcwake())
+    guest = debugged("qemu", 2, esp=esp)
+    machine = guest.machine
+    machine.expect(r"^/ # $", 200)
+    machine.send("grep -E ' (start_secondary|thaw_processes)$' /proc/kallsyms\r")
+    symbols = {}
+    while len(symbols) < 2:
+        address, name = machine.expect(r"^([0-9a-f]{16}) \w (\w+)$", 30).groups()
+        symbols[name] = int(address, 16)
+    gdb = guest.attach()
+    for name in ("start_secondary", "thaw_processes"):
+        gdb.do(f"hbreak *{symbols[name]:#x}")
+    machine.send("/tests/rtcwake -u -d rtc0 -m mem -s 2\r")
+    assert "Thread 2 hit Breakpoint 1, " in gdb.go(seconds=200)
+    assert registers(gdb, "rip")["rip"] == symbols["start_secondary"]
+    machine.expect(r"solovisor: awake after S3: 2 CPUs", 10)
+    assert "hit Breakpoint 2, " in gdb.go(seconds=200)
+    assert registers(gdb, "rip")["rip"] == symbols["thaw_processes"]
+    gdb.do("delete")
+    gdb.do("detach")
+    machine.send("grep -c ^processor /proc/cpuinfo; echo cou''nted; poweroff -f\r")
+    machine.expect(r"^2\ncounted$", 60)
+    assert machine.wait_end(60) == 0
 
 
 # --- without an operating system: tests/guests/sleep.c ---------------------------------------------

@@ -116,7 +116,7 @@ def type_slowly(machine, text, escape=False, terminal=None):
 @pytest.mark.parametrize("where,cpus,mode,count", [
     pytest.param("qemu", 2, "share", 16 << 10, marks=full), ("vtx", 1, "share", 4 << 10),
     pytest.param("qemu", 1, "log", 16 << 10, marks=full), pytest.param("qemu", 2, "pass", 16 << 10, marks=full),
-    pytest.param("svm", 1, "share", 16 << 10, marks=full), pytest.param("qemu", 1, "share", 1 << 20, marks=full),
+    pytest.param("svm", 1, "share", 16 << 10, marks=full), pytest.param("qemu", 1, "share", 192 << 10, marks=full),
     pytest.param("vtx", 2, "share", 64 << 10, marks=full)])
 def test_interrupt_driven(vm, where, cpus, mode, count):
     """A driver of the UART, with its interrupts, loses nothing in either direction; lines of the hypervisor come whole."""

@@ -180,7 +180,8 @@ def test_probe(vm, emulator, vendor, cpus, hosted):
 
 
 @pytest.mark.seconds(40)
-@pytest.mark.parametrize("emulator,vendor,cpus", MACHINES)
+@pytest.mark.parametrize("emulator,vendor,cpus", [
+    pytest.param(*MACHINES[0], marks=pytest.mark.full), *MACHINES[1:]])
 def test_stays_awake(vm, emulator, vendor, cpus):
     """A write that should put the machine to sleep and does not: every CPU comes back to what it was doing."""
     machine = probe_machine(vm, emulator, vendor, cpus, True,

@@ -77,24 +77,6 @@ static void port_write(void *context, uint16_t port, uint32_t value, unsigned by
 
 /* --- breakpoints on ports -------------------------------------------------------------------- */
 
-#define BREAKPOINT_IO 2u
-
-/* SDM: "Debug Control Register (DR7)", "Breakpoint Field Recognition". */
-uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t port, unsigned bytes)
-{
-	uint64_t met = 0;
-
-	for (unsigned i = 0; i < 4; i++) {
-		unsigned kind = dr7 >> (16 + 4 * i) & 3, mask = dr7 >> (18 + 4 * i) & 3;
-		uint64_t first = address[i] & ~(uint64_t)mask;
-
-		if ((dr7 >> 2 * i & 3) != 0 && kind == BREAKPOINT_IO &&
-		    first < (uint64_t)port + bytes && port <= first + mask)
-			met |= BIT64(i);
-	}
-	return met;
-}
-
 /* An I/O breakpoint is a trap after the instruction. SDM: "I/O Breakpoint Exception Conditions" and "Debug Registers". */
 static bool trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
 {
@@ -104,7 +86,7 @@ static bool trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
 		return false;
 	for (unsigned i = 0; i < DEBUG_REGS; i++)
 		address[i] = debug_address_read(vcpu, i);
-	hit = io_breakpoints_met(dr7_read(vcpu), address, port, bytes);
+	hit = debug_met(dr7_read(vcpu), address, DEBUG_TOUCH_PORT, port, bytes);
 	if (hit != 0)
 		events_raise_db(vcpu, hit);
 	return hit != 0;
@@ -120,7 +102,8 @@ static bool accessed(void *context, gva_t linear, unsigned bytes, bool write)
 
 	for (unsigned i = 0; i < DEBUG_REGS; i++)
 		address[i] = debug_hardware_address(vcpu, i);
-	met = debug_data_met(debug_hardware_dr7(vcpu), address, linear.v, bytes, write);
+	met = debug_met(debug_hardware_dr7(vcpu), address,
+			write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, linear.v, bytes);
 	left = debug_met_behind(vcpu, met);
 	if (left != 0)
 		events_raise_db(vcpu, left);

@@ -9,9 +9,6 @@
 bool io_traps_port(const struct vm *vm, uint16_t port);
 bool io_traps_any(const struct vm *vm);
 
-/* Pure. Which of the four breakpoints that DR7 enables an access to a port meets, with CR4.DE set: as bits of DR6. */
-uint64_t io_breakpoints_met(uint64_t dr7, const uint64_t address[4], uint16_t port, unsigned bytes);
-
 enum exit_verdict io_exit(struct vcpu *vcpu, const struct exit_info *exit);
 
 #endif

@@ -19,11 +19,14 @@
  */
 bool debug_has_data_breakpoint(uint64_t dr7);
 
+/* Of a port: with CR4.DE set. */
+enum debug_touch { DEBUG_TOUCH_READ, DEBUG_TOUCH_WRITE, DEBUG_TOUCH_PORT };
+
 /*
- * Pure: which of the breakpoints that DR7 enables an access to data meets, as bits of DR6. Addresses are linear. SDM: "Debug
- * Control Register (DR7)", "Breakpoint Field Recognition".
+ * Pure: which of the breakpoints that DR7 enables an access meets, as bits of DR6. `first` is the linear address, or the
+ * port, of the access's first byte. SDM: "Debug Control Register (DR7)", "Breakpoint Field Recognition".
  */
-uint64_t debug_data_met(uint64_t dr7, const uint64_t address[DEBUG_ADDRESSES], uint64_t linear,
-			unsigned bytes, bool write);
+uint64_t debug_met(uint64_t dr7, const uint64_t address[DEBUG_ADDRESSES], enum debug_touch touch,
+		   uint64_t first, unsigned bytes);
 
 #endif

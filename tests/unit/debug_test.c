@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 // sources: arch/x86/debug.c
-/* Which values of DR7 watch data or ports. */
+/* Which values of DR7 watch data or ports, and what meets them. */
 #include "arch/x86/debug.h"
 
 #include <setjmp.h>
@@ -76,8 +76,46 @@ static void an_access_meets_what_it_overlaps(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(debug_data_met(cases[i].dr7, address, cases[i].linear,
-						cases[i].bytes, cases[i].write),
+		assert_int_equal(debug_met(cases[i].dr7, address,
+					   cases[i].write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ,
+					   cases[i].linear, cases[i].bytes),
+				 cases[i].met);
+}
+
+#define ENABLE(index) (UINT64_C(1) << 2 * (index))
+
+static void a_port_meets_its_own_kind(void **state)
+{
+	static const uint64_t address[] = { 0x604, 0x605, 0x608, 0x607 };
+	static const uint64_t port = ENABLE(0) | KIND(0, 2);
+	static const uint64_t wide = ENABLE(3) | KIND(3, 2) | LENGTH(3, 3);
+	static const struct {
+		uint64_t dr7;
+		uint16_t first;
+		unsigned bytes;
+		uint64_t met;
+	} cases[] = {
+		{ port, 0x604, 1, 1 },
+		{ port, 0x603, 2, 1 },
+		{ port, 0x601, 4, 1 },
+		{ port, 0x605, 2, 0 },
+		{ port, 0x600, 4, 0 },
+		/* the length widens it, and cuts the address */
+		{ port | LENGTH(0, 1), 0x605, 1, 1 },
+		{ wide, 0x604, 1, 8 },
+		{ wide, 0x608, 1, 0 },
+		/* not enabled, or of another kind; by the local enable and by the global */
+		{ KIND(0, 2), 0x604, 1, 0 },
+		{ ENABLE(0) | KIND(0, 0), 0x604, 1, 0 },
+		{ ENABLE(0) | KIND(0, 1), 0x604, 1, 0 },
+		{ ENABLE(0) | KIND(0, 3), 0x604, 1, 0 },
+		{ ENABLE(1) << 1 | KIND(1, 2) | port, 0x604, 2, 3 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(debug_met(cases[i].dr7, address, DEBUG_TOUCH_PORT, cases[i].first,
+					   cases[i].bytes),
 				 cases[i].met);
 }
 
@@ -88,6 +126,7 @@ int main(void)
 		cmocka_unit_test(instructions_are_no_data),
 		cmocka_unit_test(each_one_is_found),
 		cmocka_unit_test(an_access_meets_what_it_overlaps),
+		cmocka_unit_test(a_port_meets_its_own_kind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,30 +114,6 @@ uint64_t io_apic_guest_entry(uint32_t pin)
 
 #define ENABLE(n)     (UINT64_C(1) << 2 * (n))
 #define KIND(n, kind) ((uint64_t)(kind) << (16 + 4 * (n)))
-#define LEN(n, len)   ((uint64_t)(len) << (18 + 4 * (n)))
-
-static void io_breakpoints(void **state)
-{
-	const uint64_t at[4] = { 0x604, 0x605, 0x608, 0x607 };
-	uint64_t io = ENABLE(0) | KIND(0, 2);
-
-	(void)state;
-	assert_int_equal(io_breakpoints_met(io, at, 0x604, 1), 1);
-	assert_int_equal(io_breakpoints_met(io, at, 0x603, 2), 1);
-	assert_int_equal(io_breakpoints_met(io, at, 0x601, 4), 1);
-	assert_int_equal(io_breakpoints_met(io, at, 0x605, 2), 0);
-	assert_int_equal(io_breakpoints_met(io, at, 0x600, 4), 0);
-	/* The length widens it, and cuts the address. */
-	assert_int_equal(io_breakpoints_met(io | LEN(0, 1), at, 0x605, 1), 1);
-	assert_int_equal(io_breakpoints_met(ENABLE(3) | KIND(3, 2) | LEN(3, 3), at, 0x604, 1), 8);
-	assert_int_equal(io_breakpoints_met(ENABLE(3) | KIND(3, 2) | LEN(3, 3), at, 0x608, 1), 0);
-	/* Not enabled, or of another kind. */
-	assert_int_equal(io_breakpoints_met(KIND(0, 2), at, 0x604, 1), 0);
-	for (unsigned kind = 0; kind < 4; kind++)
-		assert_int_equal(io_breakpoints_met(ENABLE(0) | KIND(0, kind), at, 0x604, 1),
-				 kind == 2);
-	assert_int_equal(io_breakpoints_met(ENABLE(1) << 1 | KIND(1, 2) | io, at, 0x604, 2), 3);
-}
 
 static uint64_t raised_by_insw(struct vcpu *vcpu)
 {
@@ -204,7 +180,6 @@ static void hidden_uarts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(io_breakpoints),
 		cmocka_unit_test(breakpoints_of_strings),
 		cmocka_unit_test(hidden_uarts),
 	};

@@ -164,21 +164,18 @@ static bool is_programs_int(struct vcpu *vcpu, const struct insn *insn)
 }
 
 /* The CPU does not fetch what is done for it: it would have marked the page as accessed. */
-static void mark_fetched(struct vcpu *vcpu)
+static void mark_fetched(struct vcpu *vcpu, gva_t address, unsigned bytes)
 {
-	const struct svm_vcpu *svm = svm_of(vcpu);
-	uint64_t address = svm->step_rip;
 	struct guest_span span;
 	struct guest_fault fault;
 
-	if (!mode_is_64bit(vcpu))
-		address = (uint32_t)(svm->step_cs_base + address);
-	(void)!guest_translate(vcpu, (gva_t){ address }, svm->step_bytes, 0, &span, &fault);
+	(void)!guest_translate(vcpu, address, bytes, 0, &span, &fault);
 }
 
 void svm_step_insn_begin(struct vcpu *vcpu)
 {
 	struct svm_vcpu *svm = svm_of(vcpu);
+	gva_t address = guest_linear_rip(vcpu);
 	struct insn insn;
 
 	hide_btf(vcpu);
@@ -187,7 +184,6 @@ void svm_step_insn_begin(struct vcpu *vcpu)
 	svm->step_rip = rip_read(vcpu);
 	svm->step_sfmask = svm->vmcb->sfmask;
 	svm->step_r11 = gpr_read_raw(vcpu, REG_R11);
-	svm->step_cs_base = segment_read(vcpu, SEGMENT_CS)->base;
 	note_task(vcpu);
 	if (vcpu->step_kind == STEP_IRET) {
 		svm->step_insn = STEP_INSN_IRET;
@@ -199,13 +195,13 @@ void svm_step_insn_begin(struct vcpu *vcpu)
 	svm->step_bytes = insn.bytes;
 	if (is_programs_int(vcpu, &insn) &&
 	    svm_step_v86_int(vcpu, (uint8_t)insn.immediate, insn.bytes)) {
-		mark_fetched(vcpu);
+		mark_fetched(vcpu, address, insn.bytes);
 		return;
 	}
 	svm->step_insn = (uint8_t)classify(vcpu, &insn, &svm->step_event);
 	svm->step_source = insn.rm;
 	if (svm->step_insn == STEP_INSN_RAISE) {
-		mark_fetched(vcpu);
+		mark_fetched(vcpu, address, insn.bytes);
 		vcpu->events.pending = svm->step_event;
 	}
 	if (svm->step_insn == STEP_INSN_SYSCALL)

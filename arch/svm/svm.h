@@ -25,7 +25,7 @@ struct svm_vcpu {
 	uint8_t step_bytes;  /* the instruction's length, 0: not known */
 	uint8_t step_source; /* the register that goes to DR6 */
 	uint64_t step_dr6;   /* the guest's meanwhile, and of what follows */
-	uint64_t step_rip, step_cs_base;
+	uint64_t step_rip;
 	uint64_t step_r11, step_sfmask;
 	uint64_t step_cr3; /* to see, and mend, what a task switch has saved */
 	gva_t step_tss_flags;

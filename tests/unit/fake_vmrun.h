@@ -141,6 +141,11 @@ bool guest_translate(struct vcpu *v, gva_t gva, unsigned bytes, unsigned access,
 	return gva.v == 0x1ff1;
 }
 
+gva_t guest_linear_rip(struct vcpu *v)
+{
+	return (gva_t){ rip_read(v) };
+}
+
 bool guest_fetch_insn(struct vcpu *v, struct insn *out)
 {
 	(void)v;

@@ -7,7 +7,7 @@
  *   apic_off.efi [changes N]
  */
 #include "tests/guests/lib/probe.h"
-#include "vmexit/track_call.h"
+#include "tests/guests/lib/track_ask.h"
 
 enum { PAGE = 4096, MSR_APIC_BASE = 0x1b, APIC_SVR = 0xf0 };
 
@@ -18,20 +18,7 @@ static uint32_t ready, is_done, failures;
 
 static uint64_t ask(uint64_t operation, const void *at)
 {
-	register uint64_t r8 __asm__("r8") = 0;
-	uint64_t rax = HYPERCALL_TRACK, address = (uint64_t)at;
-
-	if (is_amd)
-		__asm__ volatile("vmmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(address), "+r"(r8)
-				 :
-				 : "memory");
-	else
-		__asm__ volatile("vmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(address), "+r"(r8)
-				 :
-				 : "memory");
-	return rax;
+	return track_ask(is_amd, operation, (uint64_t)at, 0);
 }
 
 static void change_often(void)

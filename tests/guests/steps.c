@@ -10,7 +10,7 @@
  *   bochs  what that CPU does otherwise is counted and printed: docs/emulators.md
  */
 #include "tests/guests/lib/probe.h"
-#include "vmexit/track_call.h"
+#include "tests/guests/lib/track_ask.h"
 
 enum { PAGE = 4096, SLOT = 32, CODE = 0, DATA = 2, HOLE = 3, STACK_AT = 2048 };
 enum { ENTRY_P = 1, ENTRY_RW = 2, ENTRY_A = 0x20, ENTRY_D = 0x40 };
@@ -78,20 +78,7 @@ static uint64_t unseen_marks, resume_flags; /* Bochs */
 
 static uint64_t ask(uint64_t operation, const void *address)
 {
-	register uint64_t r8 __asm__("r8") = 0;
-	uint64_t rax = HYPERCALL_TRACK, rdx = (uint64_t)address;
-
-	if (is_amd)
-		__asm__ volatile("vmmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(rdx), "+r"(r8)
-				 :
-				 : "memory");
-	else
-		__asm__ volatile("vmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(rdx), "+r"(r8)
-				 :
-				 : "memory");
-	return rax;
+	return track_ask(is_amd, operation, (uint64_t)address, 0);
 }
 
 static uint64_t noted(void)

@@ -14,9 +14,9 @@
  */
 #include "tests/guests/lib/probe.h"
 #include "tests/guests/lib/quiet.h"
+#include "tests/guests/lib/track_ask.h"
 #include "tests/guests/lib/trip.h"
 #include "tests/guests/switches/cases.h"
-#include "vmexit/track_call.h"
 
 enum { PAGE = 4096, AREA_PAGES = 12, LOGGED = 8 };
 
@@ -119,20 +119,7 @@ static struct switch_data *data(void)
 
 static uint64_t ask(uint64_t operation, uint32_t address)
 {
-	register uint64_t r8 __asm__("r8") = 0;
-	uint64_t rax = HYPERCALL_TRACK, rdx = address;
-
-	if (is_amd)
-		__asm__ volatile("vmmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(rdx), "+r"(r8)
-				 :
-				 : "memory");
-	else
-		__asm__ volatile("vmcall"
-				 : "+a"(rax), "+c"(operation), "+d"(rdx), "+r"(r8)
-				 :
-				 : "memory");
-	return rax;
+	return track_ask(is_amd, operation, address, 0);
 }
 
 /* --- tables --- */

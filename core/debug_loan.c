@@ -27,7 +27,7 @@ uint64_t debug_address_read(const struct vcpu *vcpu, unsigned index)
 	return vcpu->loan.is_lent ? vcpu->loan.address[index] : read_debug_address(index);
 }
 
-uint64_t debug_hardware_address(const struct vcpu *vcpu, unsigned index)
+static uint64_t hardware_address(const struct vcpu *vcpu, unsigned index)
 {
 	return vcpu->loan.is_lent ? vcpu->loan.merged.address[index] : read_debug_address(index);
 }
@@ -35,6 +35,17 @@ uint64_t debug_hardware_address(const struct vcpu *vcpu, unsigned index)
 uint64_t debug_hardware_dr7(struct vcpu *vcpu)
 {
 	return vcpu->loan.is_lent ? vcpu->loan.merged.dr7 : dr7_read(vcpu);
+}
+
+uint64_t debug_hardware_met(struct vcpu *vcpu, uint64_t linear, unsigned bytes, bool write)
+{
+	uint64_t dr7 = debug_hardware_dr7(vcpu), address[DEBUG_REGS];
+
+	if (!debug_has_data_breakpoint(dr7))
+		return 0;
+	for (unsigned i = 0; i < DEBUG_REGS; i++)
+		address[i] = hardware_address(vcpu, i);
+	return debug_met(dr7, address, write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, linear, bytes);
 }
 
 /* --- the hardware ---------------------------------------------------------------------------- */

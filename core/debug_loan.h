@@ -46,9 +46,11 @@ uint64_t debug_address_read(const struct vcpu *vcpu, unsigned index);
 void debug_registers_write(struct vcpu *vcpu, const uint64_t address[DEBUG_REGS], uint64_t dr6,
 			   uint64_t dr7);
 
-/* DR0 to DR3 and DR7 as the hardware has them, the debugger's breakpoints with the guest's: for whoever executes an access in its place. */
-uint64_t debug_hardware_address(const struct vcpu *vcpu, unsigned index);
+/* DR7 as the hardware has it, the debugger's breakpoints with the guest's: for whoever makes an access in the CPU's place. */
 uint64_t debug_hardware_dr7(struct vcpu *vcpu);
+
+/* Which of them such an access to data meets, as bits of DR6. `linear` is its first byte. */
+uint64_t debug_hardware_met(struct vcpu *vcpu, uint64_t linear, unsigned bytes, bool write);
 
 /*
  * The CPU gets its registers back, until the slots change: the debugger's breakpoints are not met on it, which the log says,

@@ -98,13 +98,9 @@ static bool trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
 static bool accessed(void *context, gva_t linear, unsigned bytes, bool write)
 {
 	struct vcpu *vcpu = context;
-	uint64_t address[DEBUG_REGS], met, left;
+	uint64_t met = debug_hardware_met(vcpu, linear.v, bytes, write);
+	uint64_t left = debug_met_behind(vcpu, met);
 
-	for (unsigned i = 0; i < DEBUG_REGS; i++)
-		address[i] = debug_hardware_address(vcpu, i);
-	met = debug_met(debug_hardware_dr7(vcpu), address,
-			write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, linear.v, bytes);
-	left = debug_met_behind(vcpu, met);
 	if (left != 0)
 		events_raise_db(vcpu, left);
 	if (trap_breakpoints(vcpu, (uint16_t)regs_fixed_read(&vcpu->regs, REG_RDX), bytes))

@@ -7,9 +7,11 @@
  */
 #include "vmexit/task_switch.h"
 
+#include "core/debug_loan.h"
 #include "core/pdptr.h"
 #include "core/string.h"
 #include "core/vendor.h"
+#include "vmexit/debug_met.h"
 #include "vmexit/guest_memory.h"
 #include "vmexit/step.h"
 
@@ -26,6 +28,7 @@ struct tss_layout {
 	uint8_t width; /* of a register */
 	uint8_t ip, flags, gprs, segments, segment_count, ldt;
 	uint8_t saved_end; /* what is saved reaches from ip to here */
+	uint8_t loaded;	   /* what is loaded reaches from here to the end */
 	uint8_t cr3;	   /* 0: there is none, nor a trap word */
 };
 
@@ -39,6 +42,7 @@ static const struct tss_layout tss16 = {
 	.segments = 0x22,
 	.segment_count = 4,
 	.saved_end = 0x2a,
+	.loaded = 0x0e,
 	.ldt = 0x2a,
 };
 
@@ -53,6 +57,7 @@ static const struct tss_layout tss32 = {
 	.segments = 0x48,
 	.segment_count = 6,
 	.saved_end = 0x60,
+	.loaded = 0x1c,
 	.ldt = 0x60,
 };
 
@@ -91,7 +96,9 @@ struct task_switch {
 	uint8_t state[TSS_MAX_BYTES]; /* the new one */
 	bool load_cr3, load_pdptr;
 	uint64_t pdptr[4];
-	unsigned cpl; /* of the new task, unless it is in virtual-8086 mode */
+	unsigned cpl;  /* of the new task, unless it is in virtual-8086 mode */
+	uint64_t met;  /* breakpoints in debug registers, as bits of DR6 */
+	uint64_t trap; /* the guest's of them, and BT */
 };
 
 #define ERROR_EXTERNAL 1u
@@ -124,6 +131,19 @@ static bool raise_fault(const struct task_switch *ts, const struct guest_fault *
 static gva_t at(uint64_t base, uint64_t offset)
 {
 	return (gva_t){ (uint32_t)(base + offset) };
+}
+
+/* The CPU would have made this access. */
+static void touch(struct task_switch *ts, gva_t gva, unsigned bytes, bool write)
+{
+	ts->met |= debug_hardware_met(ts->vcpu, gva.v, bytes, write);
+}
+
+/* Once DR7 is another they would not be known as the guest's. */
+static void settle_met(struct task_switch *ts)
+{
+	ts->trap |= debug_met_behind(ts->vcpu, ts->met);
+	ts->met = 0;
 }
 
 /* Where there is no memory, reads give ones and writes are lost, as on an empty bus. */
@@ -191,13 +211,14 @@ static bool find_descriptor(struct vcpu *vcpu, uint16_t selector, gva_t *address
 	return offset + DESCRIPTOR_BYTES - 1 <= limit;
 }
 
-static bool read_descriptor(const struct task_switch *ts, uint16_t selector, gva_t address,
+static bool read_descriptor(struct task_switch *ts, uint16_t selector, gva_t address,
 			    struct segment *segment)
 {
 	uint64_t descriptor;
 
 	if (!system_read(ts, address, &descriptor, sizeof(descriptor)))
 		return false;
+	touch(ts, address, sizeof(descriptor), false);
 	*segment = segment_from_descriptor(selector, &descriptor, false);
 	return true;
 }
@@ -227,7 +248,10 @@ static bool prepare_new_tss(struct task_switch *ts)
 	ts->new = layout_of(rights);
 	if (ts->new_tr.limit < ts->new->bytes - 1u)
 		return raise_selector(ts, VECTOR_TS, selector);
-	return system_read(ts, at(ts->new_tr.base, 0), ts->state, ts->new->bytes);
+	if (!system_read(ts, at(ts->new_tr.base, 0), ts->state, ts->new->bytes))
+		return false;
+	touch(ts, at(ts->new_tr.base, ts->new->loaded), ts->new->bytes - ts->new->loaded, false);
+	return true;
 }
 
 /* What the old task's registers are after the instruction that switches. */
@@ -312,7 +336,7 @@ static bool prepare(struct task_switch *ts)
 
 /* --- commit: memory ------------------------------------------------------------------------ */
 
-static void set_busy(const struct task_switch *ts, gva_t descriptor, bool busy)
+static void set_busy(struct task_switch *ts, gva_t descriptor, bool busy)
 {
 	gva_t address = at(descriptor.v, DESCRIPTOR_RIGHTS);
 	struct guest_fault fault;
@@ -322,24 +346,29 @@ static void set_busy(const struct task_switch *ts, gva_t descriptor, bool busy)
 		return;
 	rights = (uint8_t)(busy ? rights | TYPE_TSS_BUSY : rights & ~TYPE_TSS_BUSY);
 	write_probed(ts, address, &rights, 1);
+	touch(ts, address, 1, true);
 }
 
 static void commit_memory(struct task_switch *ts)
 {
 	const struct tss_layout *old = ts->old;
+	unsigned saved = (unsigned)(old->saved_end - old->ip);
 
 	if (ts->source == TASK_SWITCH_JMP || ts->source == TASK_SWITCH_IRET)
 		set_busy(ts, ts->old_descriptor, false);
-	write_probed(ts, at(ts->old_tr.base, old->ip), ts->saved + old->ip,
-		     (unsigned)(old->saved_end - old->ip));
-	if (has_link(ts))
+	write_probed(ts, at(ts->old_tr.base, old->ip), ts->saved + old->ip, saved);
+	touch(ts, at(ts->old_tr.base, old->ip), saved, true);
+	if (has_link(ts)) {
 		write_probed(ts, at(ts->new_tr.base, 0), &ts->old_tr.selector, TSS_LINK_BYTES);
-	if (ts->source != TASK_SWITCH_IRET)
+		touch(ts, at(ts->new_tr.base, 0), TSS_LINK_BYTES, true);
+	}
+	if (ts->source == TASK_SWITCH_IRET) /* where the selector comes from */
+		touch(ts, at(ts->old_tr.base, 0), TSS_LINK_BYTES, false);
+	else
 		set_busy(ts, ts->new_descriptor, true);
 	/* A task may return to itself: what it finds is what was saved. */
 	if (ts->old_tr.base == ts->new_tr.base)
-		memcpy(ts->state + old->ip, ts->saved + old->ip,
-		       (unsigned)(old->saved_end - old->ip));
+		memcpy(ts->state + old->ip, ts->saved + old->ip, saved);
 }
 
 /* --- commit: registers --------------------------------------------------------------------- */
@@ -462,7 +491,7 @@ static bool is_code(const struct segment *segment)
 }
 
 /* The descriptor of a code or data segment; all that is wrong with it so far is #TS. */
-static bool load_descriptor(const struct task_switch *ts, uint16_t selector, gva_t *address,
+static bool load_descriptor(struct task_switch *ts, uint16_t selector, gva_t *address,
 			    struct segment *segment)
 {
 	if (!find_descriptor(ts->vcpu, selector, address))
@@ -477,7 +506,7 @@ static bool load_descriptor(const struct task_switch *ts, uint16_t selector, gva
 /*
  * The descriptor is good: mark it accessed, in memory too, and make it the register's hidden part.
  */
-static bool accept_descriptor(const struct task_switch *ts, enum segment_index index, gva_t address,
+static bool accept_descriptor(struct task_switch *ts, enum segment_index index, gva_t address,
 			      struct segment *segment)
 {
 	uint8_t rights;
@@ -488,12 +517,13 @@ static bool accept_descriptor(const struct task_switch *ts, enum segment_index i
 		if (!memory_write(ts, at(address.v, DESCRIPTOR_RIGHTS), &rights, 1,
 				  ACCESS_IMPLICIT))
 			return false;
+		touch(ts, at(address.v, DESCRIPTOR_RIGHTS), 1, true);
 	}
 	segment_write(ts->vcpu, index, segment);
 	return true;
 }
 
-static bool qualify_ldt(const struct task_switch *ts)
+static bool qualify_ldt(struct task_switch *ts)
 {
 	uint16_t selector = segment_read(ts->vcpu, SEGMENT_LDTR)->selector;
 	struct segment segment;
@@ -512,7 +542,7 @@ static bool qualify_ldt(const struct task_switch *ts)
 	return true;
 }
 
-static bool qualify_code(const struct task_switch *ts)
+static bool qualify_code(struct task_switch *ts)
 {
 	uint16_t selector = segment_read(ts->vcpu, SEGMENT_CS)->selector;
 	struct segment segment;
@@ -532,7 +562,7 @@ static bool qualify_code(const struct task_switch *ts)
 	return accept_descriptor(ts, SEGMENT_CS, address, &segment);
 }
 
-static bool qualify_stack(const struct task_switch *ts)
+static bool qualify_stack(struct task_switch *ts)
 {
 	uint16_t selector = segment_read(ts->vcpu, SEGMENT_SS)->selector;
 	struct segment segment;
@@ -551,7 +581,7 @@ static bool qualify_stack(const struct task_switch *ts)
 	return accept_descriptor(ts, SEGMENT_SS, address, &segment);
 }
 
-static bool qualify_data(const struct task_switch *ts, enum segment_index index)
+static bool qualify_data(struct task_switch *ts, enum segment_index index)
 {
 	uint16_t selector = segment_read(ts->vcpu, index)->selector;
 	struct segment segment;
@@ -585,7 +615,7 @@ static bool is_in_stack(const struct segment *stack, uint32_t offset, unsigned b
 }
 
 /* A fault that came through a task gate finds its error code on the new task's stack. */
-static bool push_error_code(const struct task_switch *ts)
+static bool push_error_code(struct task_switch *ts)
 {
 	const struct segment *stack = segment_read(ts->vcpu, SEGMENT_SS);
 	uint32_t mask = (stack->rights & SEGMENT_DB) != 0 ? UINT32_MAX : 0xffff;
@@ -599,11 +629,12 @@ static bool push_error_code(const struct task_switch *ts)
 	if (!memory_write(ts, at(stack->base, pushed), &ts->exit->task.error_code, ts->new->width,
 			  0))
 		return false;
+	touch(ts, at(stack->base, pushed), ts->new->width, true);
 	gpr_write(ts->vcpu, REG_RSP, (esp & ~mask) | pushed);
 	return true;
 }
 
-static bool qualify_segments(const struct task_switch *ts)
+static bool qualify_segments(struct task_switch *ts)
 {
 	if (!qualify_ldt(ts))
 		return false;
@@ -654,18 +685,25 @@ enum exit_verdict task_switch_exit(struct vcpu *vcpu, const struct exit_info *ex
 		.source = exit->task.source,
 		.external = external_bit(vcpu, exit),
 	};
+	bool is_good;
 
 	step_drop_frames(vcpu);
 	if (!prepare(&ts))
 		return VERDICT_RESUME;
 	commit_memory(&ts);
+	settle_met(&ts);
 	commit_registers(&ts);
 	retire_event(&ts, false);
-	if (!qualify_segments(&ts) || !push_error_code(&ts))
+	is_good = qualify_segments(&ts) && push_error_code(&ts);
+	settle_met(&ts);
+	/* A fault of the new task takes the place of its traps. */
+	if (!is_good)
 		return VERDICT_RESUME;
 	retire_event(&ts, true);
 	/* The debug trap precedes the new task's first instruction. */
 	if (ts.new->cr3 != 0 && (get(ts.state, TSS_TRAP, 4) & TSS_TRAP_T) != 0)
-		events_raise_db(vcpu, DR6_BT);
+		ts.trap |= DR6_BT;
+	if (ts.trap != 0)
+		events_raise_db(vcpu, ts.trap);
 	return VERDICT_RESUME;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-// sources: core/debug_loan.c core/debug_regs.c core/regs.c core/events.c vmexit/debug_slot.c
+// sources: core/debug_loan.c arch/x86/debug.c core/debug_regs.c core/regs.c core/events.c vmexit/debug_slot.c
 // sources: vmexit/debug_met.c vmexit/debug_register.c
 /*
  * The loan of a CPU's debug registers, from its beginning to its end, over a CPU that is an array: what the guest reads is
@@ -537,6 +537,26 @@ static void behind_the_instruction(void **state)
 	assert_int_equal(debug_met_behind(&vcpu, 0xd), 0xd);
 }
 
+/* By an access that the CPU does not make itself. */
+static void in_its_place(void **state)
+{
+	(void)state;
+	dr_write(0, 0x2000);
+	dr_write(7, DR7_INIT | 1 | 1 << 16);
+	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 1, true), 1);
+	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 1, false), 0);
+	insert(GDB_WATCH_ACCESS, 0x3000, 8);
+	go_on();
+	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 1, true), 1);
+	assert_int_equal(debug_hardware_met(&vcpu, 0x3007, 1, false), 8);
+	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 0x1001, true), 9);
+	assert_int_equal(debug_met_behind(&vcpu, 9), 1);
+	assert_int_equal(stopped.address, 0x3000);
+	debug_slot_clear(&vm);
+	go_on();
+	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 0x1001, true), 1);
+}
+
 /* A machine that tells nothing of what it has met. */
 static void nothing_is_told(void **state)
 {
@@ -601,6 +621,7 @@ int main(void)
 		cmocka_unit_test_setup(what_cannot_be_fetched_is_the_cpus, set_up),
 		cmocka_unit_test_setup(before_the_instruction, set_up),
 		cmocka_unit_test_setup(behind_the_instruction, set_up),
+		cmocka_unit_test_setup(in_its_place, set_up),
 		cmocka_unit_test_setup(nothing_is_told, set_up),
 		cmocka_unit_test_setup(all_at_once, set_up),
 	};

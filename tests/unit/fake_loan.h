@@ -23,11 +23,6 @@ void debug_registers_write(struct vcpu *which, const uint64_t address[DEBUG_REGS
 	dr7_write(which, dr7);
 }
 
-uint64_t debug_hardware_address(const struct vcpu *which, unsigned index)
-{
-	return debug_address_read(which, index);
-}
-
 uint64_t debug_hardware_dr7(struct vcpu *which)
 {
 	return dr7_read(which);

@@ -12,6 +12,7 @@
 
 #include "arch/x86/apic.h"
 #include "arch/x86/cr.h"
+#include "arch/x86/debug.h"
 #include "core/caps.h"
 #include "core/line.h"
 #include "vmexit/debug_met.h"
@@ -40,16 +41,10 @@ uint64_t debug_address_read(const struct vcpu *which, unsigned index)
 	return address[index];
 }
 
-uint64_t debug_hardware_address(const struct vcpu *which, unsigned index)
+uint64_t debug_hardware_met(struct vcpu *which, uint64_t linear, unsigned bytes, bool write)
 {
 	(void)which;
-	return address[index];
-}
-
-uint64_t debug_hardware_dr7(struct vcpu *which)
-{
-	(void)which;
-	return dr7;
+	return debug_met(dr7, address, write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, linear, bytes);
 }
 
 uint64_t debug_met_behind(struct vcpu *which, uint64_t met)

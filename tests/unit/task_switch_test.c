@@ -195,6 +195,104 @@ static void trap_bit(void **state)
 	check_loaded32();
 }
 
+/* --- breakpoints in debug registers --------------------------------------------------------- */
+
+struct access {
+	uint32_t address, bytes;
+	uint16_t selector;
+	enum task_switch_source source;
+	bool is_written, is_read;
+};
+
+static const struct access accesses[] = {
+	/* what is saved, less CR3 and the LDT */
+	{ TSS_A + 0x20, 4, SEL_B, TASK_SWITCH_JMP, true, true },
+	{ TSS_A + 0x5c, 2, SEL_B, TASK_SWITCH_CALL, true, true },
+	{ TSS_A + 0x1c, 4, SEL_B, TASK_SWITCH_JMP, false, false },
+	{ TSS_A + 0x60, 8, SEL_B, TASK_SWITCH_JMP, false, false },
+	/* what is loaded, less the stacks of the inner rings */
+	{ TSS_B + 0x1c, 4, SEL_B, TASK_SWITCH_JMP, false, true },
+	{ TSS_B + 0x66, 1, SEL_B, TASK_SWITCH_JMP, false, true },
+	{ TSS_B + 0x04, 8, SEL_B, TASK_SWITCH_JMP, false, false },
+	{ TSS_C + 0x0e, 2, SEL_C, TASK_SWITCH_JMP, false, true },
+	{ TSS_C + 0x0c, 2, SEL_C, TASK_SWITCH_JMP, false, false },
+	/* the link, and the busy flags */
+	{ TSS_B, 2, SEL_B, TASK_SWITCH_CALL, true, true },
+	{ TSS_B, 2, SEL_B, TASK_SWITCH_JMP, false, false },
+	{ TSS_A, 2, SEL_A, TASK_SWITCH_IRET, false, true },
+	{ GDT + SEL_B + 5, 1, SEL_B, TASK_SWITCH_JMP, true, true },
+	{ GDT + SEL_A + 5, 1, SEL_B, TASK_SWITCH_JMP, true, true },
+	{ GDT + SEL_A + 5, 1, SEL_B, TASK_SWITCH_CALL, false, false },
+	/* descriptors */
+	{ GDT + SEL_B, 1, SEL_B, TASK_SWITCH_JMP, false, true },
+	{ GDT + CODE0, 8, SEL_B, TASK_SWITCH_JMP, false, true },
+	{ GDT + FRESH_DATA + 5, 1, SEL_B, TASK_SWITCH_JMP, true, true },
+	{ GDT + CODE3, 8, SEL_B, TASK_SWITCH_JMP, false, false },
+};
+
+static void watch_one(const struct access *access, bool is_on_writes, bool is_debuggers)
+{
+	bool is_met = is_on_writes ? access->is_written : access->is_read;
+
+	set_up(NULL);
+	store(TSS_B + 0x54, 2, FRESH_DATA);
+	watch.address = access->address;
+	watch.bytes = access->bytes;
+	watch.is_on_writes = is_on_writes;
+	watch.is_debuggers = is_debuggers;
+	run(access->selector, access->source);
+	assert_int_equal(watch.stops != 0, is_met && is_debuggers);
+	assert_int_equal(vcpu.events.pending.valid, is_met && !is_debuggers);
+	if (!is_met || is_debuggers)
+		return;
+	assert_int_equal(vcpu.events.pending.vector, VECTOR_DB);
+	assert_int_equal(vcpu.events.pending.payload, 4);
+	/* The old task's local breakpoints are met until it has been left. */
+	if (access->address / 0x100 == TSS_A / 0x100)
+		assert_int_equal(watch.dr7_then, 0x7ff);
+}
+
+static void accesses_meet_breakpoints(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4 * ARRAY_COUNT(accesses); i++)
+		watch_one(&accesses[i / 4], (i & 1) != 0, (i & 2) != 0);
+}
+
+static void breakpoint_and_trap_bit(void **state)
+{
+	(void)state;
+	store(TSS_B + 0x64, 2, 1);
+	watch.address = TSS_A + 0x24;
+	watch.bytes = 4;
+	run(SEL_B, TASK_SWITCH_JMP);
+	assert_int_equal(vcpu.events.pending.payload, DR6_BT | 4);
+}
+
+/* The fault comes first; the debugger is told of what has been written. */
+static void breakpoint_and_fault(void **state)
+{
+	for (unsigned is_debuggers = 0; is_debuggers < 2; is_debuggers++) {
+		set_up(state);
+		store(TSS_B + 0x50, 2, ABSENT_DATA);
+		watch.address = TSS_A + 0x24;
+		watch.bytes = 4;
+		watch.is_debuggers = is_debuggers != 0;
+		run(SEL_B, TASK_SWITCH_JMP);
+		expect_exception(VECTOR_SS, ABSENT_DATA);
+		assert_int_equal(watch.stops, is_debuggers);
+	}
+	/* Of a switch that has not begun, nothing. */
+	set_up(state);
+	set_gdt(SEL_B, TSS_B, 0x66, 0x89);
+	watch.address = GDT + SEL_B;
+	watch.bytes = 4;
+	watch.is_debuggers = true;
+	run(SEL_B, TASK_SWITCH_JMP);
+	expect_exception(VECTOR_TS, SEL_B);
+	assert_int_equal(watch.stops, 0);
+}
+
 /* --- gates --------------------------------------------------------------------------------- */
 
 static void gate_pushes_the_error_code(void **state)
@@ -335,6 +433,9 @@ int main(void)
 		TEST(loading_marks_accessed),
 		TEST(conforming_code),
 		TEST(trap_bit),
+		TEST(accesses_meet_breakpoints),
+		TEST(breakpoint_and_trap_bit),
+		TEST(breakpoint_and_fault),
 		TEST(gate_pushes_the_error_code),
 		TEST(gate_to_16bit_task_pushes_a_word),
 		TEST(push_wraps_at_64k),

@@ -8,6 +8,7 @@
 
 #include "tests/unit/track_test.h"
 
+#include "vmexit/debug_met.h"
 #include "vmexit/task_switch.h"
 
 #define GDT	      0x1000u
@@ -126,6 +127,35 @@ static void fill_tss16(uint32_t tss)
 
 static unsigned dropped_steps;
 
+/* The only breakpoint, number 2: on writes or on all accesses. */
+static struct {
+	uint64_t address;
+	unsigned bytes;
+	bool is_on_writes, is_debuggers;
+	unsigned stops;
+	uint64_t dr7_then;
+} watch;
+
+uint64_t debug_hardware_met(struct vcpu *which, uint64_t linear, unsigned bytes, bool write)
+{
+	bool overlaps = linear < watch.address + watch.bytes && watch.address < linear + bytes;
+
+	assert_ptr_equal(which, &vcpu);
+	return overlaps && (write || !watch.is_on_writes) ? 4 : 0;
+}
+
+uint64_t debug_met_behind(struct vcpu *which, uint64_t met)
+{
+	assert_ptr_equal(which, &vcpu);
+	if (met == 0)
+		return 0;
+	watch.dr7_then = vcpu.regs.dr7;
+	if (!watch.is_debuggers)
+		return met;
+	watch.stops++;
+	return 0;
+}
+
 void step_drop_frames(struct vcpu *which)
 {
 	assert_ptr_equal(which, &vcpu);
@@ -138,6 +168,7 @@ static int set_up(void **state)
 
 	(void)state;
 	memset(&vcpu, 0, sizeof(vcpu));
+	memset(&watch, 0, sizeof(watch));
 	memset(memory, 0, MEMORY_BYTES);
 	fill_gdt();
 	fill_tss32(TSS_A, false);

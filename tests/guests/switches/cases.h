@@ -31,14 +31,47 @@ enum {
 	VIP = 0x100000
 };
 
+/* As switch.asm has them; the task-state segments and the stack of virtual-8086 mode are in one frame. */
+enum {
+	BASE = 0x3000000,
+	PT = BASE,
+	DIRECTORY_1 = BASE + 0x1000,
+	DIRECTORY_2 = BASE + 0x2000,
+	STATE = BASE + 0x3000,
+	TSS_A = STATE,
+	TSS_B = STATE + 0x100,
+	TSS_A16 = STATE + 0x200,
+	TSS_B16 = STATE + 0x300,
+	TESTED = BASE + 0x4000,
+	IVT = BASE + 0x5000,
+	STACKS = BASE + 0x6000, /* to 0x400: of a 16-bit segment; to 0x800: B's; above: A's */
+	GDT = BASE + 0x7000,
+	IDT = BASE + 0x7200,
+	DATA = BASE + 0x7800,
+	CODE = BASE + 0x8000,
+	NOTES = BASE + 0x9000,
+};
+
+/* DR7 for breakpoint 0. */
+enum {
+	LOCAL = 1,
+	GLOBAL = 2,
+	WRITES = 1 << 16,
+	ACCESSES = 3 << 16,
+	BYTES_2 = 1 << 18,
+	BYTES_4 = 3 << 18
+};
+
 struct test {
 	const char *name;
 	uint8_t bytes[8];
 	uint32_t count;
 	bool from16, to16;
-	bool nested;	 /* IRET */
-	bool breakpoint; /* on the incoming task's first instruction */
-	bool exception;	 /* through the task gate */
+	bool nested;	  /* IRET */
+	bool breakpoint;  /* on the incoming task's first instruction */
+	uint32_t watched; /* a breakpoint in a debug register, on what the switch accesses */
+	uint32_t dr7;
+	bool exception; /* through the task gate */
 	/* In virtual-8086 mode: */
 	bool vm86;
 	bool loads; /* words from the stack */

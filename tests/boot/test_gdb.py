@@ -211,12 +211,13 @@ def without_repetitions(addresses):
 
 
 @full
-@pytest.mark.seconds(240)
+@pytest.mark.seconds(420)
 def test_steps_are_what_is_executed(debugged, tmp_path):
     """One instruction after the other through a loop that a timer interrupts: what QEMU says that it executes."""
     steps = 1000
     log = tmp_path / "executed"
-    guest = debugged("qemu", 2, "rounds 40", extra=["-D", str(log), "-dfilter", "0x100000+0x7ff00000"])
+    guest = debugged("qemu", 2, "rounds 40", timeout=900,
+                     extra=["-D", str(log), "-dfilter", "0x100000+0x7ff00000"])
     gdb = guest.attach_to_debuggee()
     gdb.do("break debuggee_wound")
     gdb.do("set var attached=1")
@@ -229,11 +230,11 @@ def test_steps_are_what_is_executed(debugged, tmp_path):
     monitor.do("one-insn-per-tb on")
     monitor.do("log exec,nochain")
     visited = [gdb.value("$rip")]
-    visited += [int(at, 16) for at in re.findall(r"^at=([0-9a-f]+)", gdb.do(f"visit {steps}", 400), re.M)]
+    visited += [int(at, 16) for at in re.findall(r"^at=([0-9a-f]+)", gdb.do(f"visit {steps}", 800), re.M)]
     monitor.do("log none")
     monitor.do("one-insn-per-tb off")
     assert len(visited) == steps + 1
-    low, high = gdb.value("&debuggee_write") - 0x4000, gdb.value("&efi_main") + 0x10000
+    low, high = gdb.value("&_text"), gdb.value("&efi_main") + 0x10000
     assert len({at for at in visited if low <= at < high}) > 40
     executed = [int(at, 16) for at in EXECUTED.findall(log.read_bytes())]
     executed = [at for at in executed if low <= at < high]

@@ -12,6 +12,8 @@
 #include "core/regs_sync.h"
 
 #define GDB_REG_BYTES_MAX 16u
+#define GDB_REG_RBP	  6u
+#define GDB_REG_RSP	  7u
 #define GDB_REG_RIP	  16u
 /* All registers one after the other, as `g` has them, in bytes. */
 #define GDB_REGS_BYTES	  1024u

@@ -33,6 +33,8 @@ static void fake_target_reset(void)
 	for (unsigned i = 0; i < FAKE_RUNS; i++) {
 		target.state[i].valid = REGS_SYNC_ALL;
 		target.state[i].regs.rip = 0x1000 + i;
+		target.state[i].regs.gpr[REG_RSP] = 0x2000 + i;
+		target.state[i].regs.gpr[REG_RBP] = 0x3000 + i;
 		target.state[i].xsave.xcr0 = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 		target.state[i].xsave.area[XSAVE_XSTATE_BV] = 7;
 		target.stored[i] = target.state[i];

@@ -132,23 +132,29 @@ static void each_cpu_is_a_thread(void **state)
 	expect("p10", "0010000000000000");
 }
 
+#define FRAME_0 "06:0030000000000000;07:0020000000000000;10:0010000000000000;"
+#define FRAME_1 "06:0130000000000000;07:0120000000000000;10:0110000000000000;"
+
+/* And where: RBP, RSP and RIP of that CPU, if it has any. */
 static void a_stop_says_why(void **state)
 {
 	(void)state;
-	expect("?", "T05thread:1;");
+	expect("?", "T05" FRAME_0 "thread:1;");
 	answer_count = 0;
 	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .cpu = 1, .signal = 2 });
-	assert_string_equal(answers[0], "T02thread:2;");
+	assert_string_equal(answers[0], "T02" FRAME_1 "thread:2;");
 	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .cpu = 1,
 							.signal = 5,
 							.kind = GDB_STOP_WATCH,
 							.watch = GDB_WATCH_ACCESS,
 							.address = 0xffff800000001234 });
-	assert_string_equal(answers[1], "T05awatch:ffff800000001234;thread:2;");
+	assert_string_equal(answers[1], "T05awatch:ffff800000001234;" FRAME_1 "thread:2;");
 	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .signal = 5, .kind = GDB_STOP_SOFTWARE });
-	assert_string_equal(answers[2], "T05swbreak:;thread:1;");
+	assert_string_equal(answers[2], "T05swbreak:;" FRAME_0 "thread:1;");
 	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .signal = 5, .kind = GDB_STOP_HARDWARE });
-	expect("?", "T05hwbreak:;thread:1;");
+	expect("?", "T05hwbreak:;" FRAME_0 "thread:1;");
+	gdb_stub_report_stop(&stub, &(struct gdb_stop){ .cpu = 2, .signal = 5 });
+	expect("?", "T05thread:3;");
 }
 
 static void registers_are_read_and_written(void **state)

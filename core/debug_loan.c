@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/debug_loan.h"
 
-#include "arch/x86/debug.h"
 #include "arch/x86/insn.h"
 #include "core/caps.h"
 #include "core/log.h"
@@ -37,15 +36,16 @@ uint64_t debug_hardware_dr7(struct vcpu *vcpu)
 	return vcpu->loan.is_lent ? vcpu->loan.merged.dr7 : dr7_read(vcpu);
 }
 
-uint64_t debug_hardware_met(struct vcpu *vcpu, uint64_t linear, unsigned bytes, bool write)
+uint64_t debug_hardware_met(struct vcpu *vcpu, enum debug_touch touch, uint64_t linear,
+			    unsigned bytes)
 {
 	uint64_t dr7 = debug_hardware_dr7(vcpu), address[DEBUG_REGS];
 
-	if (!debug_has_data_breakpoint(dr7))
+	if ((dr7 & DR7_ENABLES) == 0)
 		return 0;
 	for (unsigned i = 0; i < DEBUG_REGS; i++)
 		address[i] = hardware_address(vcpu, i);
-	return debug_met(dr7, address, write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, linear, bytes);
+	return debug_met(dr7, address, touch, linear, bytes);
 }
 
 /* --- the hardware ---------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "arch/x86/debug.h"
 #include "core/debug_regs.h"
 
 struct vcpu;
@@ -49,8 +50,9 @@ void debug_registers_write(struct vcpu *vcpu, const uint64_t address[DEBUG_REGS]
 /* DR7 as the hardware has it, the debugger's breakpoints with the guest's: for whoever makes an access in the CPU's place. */
 uint64_t debug_hardware_dr7(struct vcpu *vcpu);
 
-/* Which of them such an access to data meets, as bits of DR6. `linear` is its first byte. */
-uint64_t debug_hardware_met(struct vcpu *vcpu, uint64_t linear, unsigned bytes, bool write);
+/* Which of them such an access meets, as bits of DR6. `linear` is its first byte. */
+uint64_t debug_hardware_met(struct vcpu *vcpu, enum debug_touch touch, uint64_t linear,
+			    unsigned bytes);
 
 /*
  * The CPU gets its registers back, until the slots change: the debugger's breakpoints are not met on it, which the log says,

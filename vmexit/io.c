@@ -98,7 +98,8 @@ static bool trap_breakpoints(struct vcpu *vcpu, uint16_t port, unsigned bytes)
 static bool accessed(void *context, gva_t linear, unsigned bytes, bool write)
 {
 	struct vcpu *vcpu = context;
-	uint64_t met = debug_hardware_met(vcpu, linear.v, bytes, write);
+	uint64_t met = debug_hardware_met(vcpu, write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ,
+					  linear.v, bytes);
 	uint64_t left = debug_met_behind(vcpu, met);
 
 	if (left != 0)

@@ -136,7 +136,8 @@ static gva_t at(uint64_t base, uint64_t offset)
 /* The CPU would have made this access. */
 static void touch(struct task_switch *ts, gva_t gva, unsigned bytes, bool write)
 {
-	ts->met |= debug_hardware_met(ts->vcpu, gva.v, bytes, write);
+	ts->met |= debug_hardware_met(ts->vcpu, write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, gva.v,
+				      bytes);
 }
 
 /* Once DR7 is another they would not be known as the guest's. */

@@ -9,7 +9,9 @@
 
 #include "arch/x86/cr.h"
 #include "arch/x86/insn.h"
+#include "core/debug_loan.h"
 #include "vmexit/debug_met.h"
+#include "vmexit/guest_memory.h"
 #include "vmexit/nmi.h"
 #include "vmexit/step.h"
 
@@ -76,6 +78,16 @@ static uint64_t enabled_breakpoints(uint64_t dr7)
 	return enabled;
 }
 
+/* Those on the instruction that is stepped. */
+static uint64_t untold_breakpoints(struct vcpu *vcpu)
+{
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	if ((vmcb->dr6 & DR6_EVENTS) != 0 || (vmcb->rflags & RFLAGS_RF) != 0)
+		return 0;
+	return debug_hardware_met(vcpu, DEBUG_TOUCH_FETCH, guest_linear_rip(vcpu).v, 1);
+}
+
 /* It has not been executed: the guest's handler may bring it back later. */
 static void restore_tf(struct vcpu *vcpu)
 {
@@ -96,15 +108,25 @@ static void complete(struct vcpu *vcpu, struct exit_info *exit, uint64_t hit)
 	exit->kind = EXIT_STEP;
 }
 
-/* Our trap sets BS. Some machines report a data breakpoint alone, but behind the instruction as well. */
-static bool is_executed(const struct svm_vcpu *svm)
+/* Some machines tell nothing of a #DB that is intercepted: a trap, unless there is something that faults. */
+static bool is_untold_trap(struct vcpu *vcpu)
 {
+	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+
+	return !svm_step_insn_has_dr6(svm_of(vcpu)) && (vmcb->dr6 & DR6_EVENTS) == 0 &&
+	       (dr7_read(vcpu) & DR7_GD) == 0 && untold_breakpoints(vcpu) == 0;
+}
+
+/* Our trap sets BS. Some machines report a data breakpoint alone, but behind the instruction as well. */
+static bool is_executed(struct vcpu *vcpu)
+{
+	const struct svm_vcpu *svm = svm_of(vcpu);
 	const struct vmcb *vmcb = svm->vmcb;
 
 	if ((vmcb->dr6 & DR6_BD) != 0) /* a MOV DR that DR7.GD forbids */
 		return false;
 	return (!svm_step_insn_has_dr6(svm) && (vmcb->dr6 & DR6_BS) != 0) ||
-	       vmcb->rip != svm->step_rip;
+	       vmcb->rip != svm->step_rip || is_untold_trap(vcpu);
 }
 
 /* Through a task gate to a task with the T bit, or onto breakpoints: the delivery is done, and our NMI still on its way. */
@@ -130,12 +152,13 @@ static void debug_exception(struct vcpu *vcpu, struct exit_info *exit)
 		delivered(vcpu, exit);
 		return;
 	}
-	if (is_executed(svm)) {
+	if (is_executed(vcpu)) {
 		if (svm_step_insn_has_dr6(svm))
 			met = 0; /* they are old */
 		complete(vcpu, exit, debug_met_behind(vcpu, met) & enabled);
 		return;
 	}
+	met |= untold_breakpoints(vcpu);
 	/* While the registers are lent it is said elsewhere whose they are (vmexit/debug_met.h). */
 	if (!vcpu->loan.is_lent)
 		met &= enabled;

@@ -5,7 +5,7 @@
 #define DR7_LENGTH(index) BITS64(19 + 4 * (index), 18 + 4 * (index))
 #define DR7_ENABLE(index) BITS64(1 + 2 * (index), 2 * (index))
 
-enum { KIND_WRITE = 1, KIND_PORT = 2, KIND_ACCESS = 3, LENGTH_8 = 2 };
+enum { KIND_FETCH = 0, KIND_WRITE = 1, KIND_PORT = 2, KIND_ACCESS = 3, LENGTH_8 = 2 };
 
 bool debug_has_data_breakpoint(uint64_t dr7)
 {
@@ -21,6 +21,8 @@ bool debug_has_data_breakpoint(uint64_t dr7)
 static bool is_watched(unsigned kind, enum debug_touch touch)
 {
 	switch (touch) {
+	case DEBUG_TOUCH_FETCH:
+		return kind == KIND_FETCH;
 	case DEBUG_TOUCH_READ:
 		return kind == KIND_ACCESS;
 	case DEBUG_TOUCH_WRITE:

@@ -19,8 +19,8 @@
  */
 bool debug_has_data_breakpoint(uint64_t dr7);
 
-/* Of a port: with CR4.DE set. */
-enum debug_touch { DEBUG_TOUCH_READ, DEBUG_TOUCH_WRITE, DEBUG_TOUCH_PORT };
+/* Of an instruction its first byte counts, unless RF is set; of a port: with CR4.DE set. */
+enum debug_touch { DEBUG_TOUCH_FETCH, DEBUG_TOUCH_READ, DEBUG_TOUCH_WRITE, DEBUG_TOUCH_PORT };
 
 /*
  * Pure: which of the breakpoints that DR7 enables an access meets, as bits of DR6. `first` is the linear address, or the

@@ -543,18 +543,23 @@ static void in_its_place(void **state)
 	(void)state;
 	dr_write(0, 0x2000);
 	dr_write(7, DR7_INIT | 1 | 1 << 16);
-	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 1, true), 1);
-	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 1, false), 0);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_WRITE, 0x2000, 1), 1);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_READ, 0x2000, 1), 0);
 	insert(GDB_WATCH_ACCESS, 0x3000, 8);
 	go_on();
-	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 1, true), 1);
-	assert_int_equal(debug_hardware_met(&vcpu, 0x3007, 1, false), 8);
-	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 0x1001, true), 9);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_WRITE, 0x2000, 1), 1);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_READ, 0x3007, 1), 8);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_WRITE, 0x2000, 0x1001), 9);
+	insert(GDB_BREAK_HARDWARE, 0x5000, 1);
+	go_on();
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_FETCH, 0x5000, 1), 4);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_FETCH, 0x3000, 1), 0);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_READ, 0x5000, 1), 0);
 	assert_int_equal(debug_met_behind(&vcpu, 9), 1);
 	assert_int_equal(stopped.address, 0x3000);
 	debug_slot_clear(&vm);
 	go_on();
-	assert_int_equal(debug_hardware_met(&vcpu, 0x2000, 0x1001, true), 1);
+	assert_int_equal(debug_hardware_met(&vcpu, DEBUG_TOUCH_WRITE, 0x2000, 0x1001), 1);
 }
 
 /* A machine that tells nothing of what it has met. */

@@ -41,10 +41,11 @@ uint64_t debug_address_read(const struct vcpu *which, unsigned index)
 	return address[index];
 }
 
-uint64_t debug_hardware_met(struct vcpu *which, uint64_t linear, unsigned bytes, bool write)
+uint64_t debug_hardware_met(struct vcpu *which, enum debug_touch touch, uint64_t linear,
+			    unsigned bytes)
 {
 	(void)which;
-	return debug_met(dr7, address, write ? DEBUG_TOUCH_WRITE : DEBUG_TOUCH_READ, linear, bytes);
+	return debug_met(dr7, address, touch, linear, bytes);
 }
 
 uint64_t debug_met_behind(struct vcpu *which, uint64_t met)

@@ -593,6 +593,39 @@ static void an_instruction_breakpoint_is_no_step(void **state)
 	assert_int_equal(rflags_read(&vcpu), RFLAGS_FIXED);
 }
 
+/* RIP is the same: an iteration of a string instruction, a branch to itself; or the machine means a fault. */
+static void a_debug_exception_of_which_nothing_is_told(void **state)
+{
+	static const struct {
+		uint64_t dr7, rf, met;
+		bool is_step;
+		uint64_t payload;
+	} cases[] = {
+		{ 0, 0, 0, true, 0 },	      { 1, 0, 0, true, 0 },	  { 1, 0, 1, false, 1 },
+		{ 1, RFLAGS_RF, 1, true, 0 }, { DR7_GD, 0, 0, false, 0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct exit_info exit = { .kind = EXIT_EXCEPTION, .exception.vector = VECTOR_DB };
+
+		clear(state);
+		vmcb.dr7 |= cases[i].dr7;
+		vmcb.rflags |= cases[i].rf;
+		leave();
+		step_begin(&vcpu, STEP_TRACKED, (gpa_t){ 0 });
+		enter();
+		leave();
+		fake_met = cases[i].met;
+		svm_step_exception(&vcpu, &exit);
+		fake_met = 0;
+		assert_int_equal(exit.kind, cases[i].is_step ? EXIT_STEP : EXIT_EXCEPTION);
+		assert_int_equal(exit.exception.payload, cases[i].payload);
+		assert_int_equal(rflags_read(&vcpu) & RFLAGS_TF, 0);
+		assert_false(vcpu.events.pending.valid);
+		step_end();
+	}
+}
+
 static void an_iret_that_faults_in_a_step_unblocks_nmis(void **state)
 {
 	struct exit_info exit = { .kind = EXIT_EXCEPTION, .exception.vector = VECTOR_GP };
@@ -661,6 +694,7 @@ int main(void)
 		cmocka_unit_test_setup(debugctl_in_a_step_is_the_guests, clear),
 		cmocka_unit_test_setup(dr6_in_a_step_is_the_guests, clear),
 		cmocka_unit_test_setup(an_instruction_breakpoint_is_no_step, clear),
+		cmocka_unit_test_setup(a_debug_exception_of_which_nothing_is_told, clear),
 		cmocka_unit_test_setup(an_iret_that_faults_in_a_step_unblocks_nmis, clear),
 		cmocka_unit_test_setup(an_instruction_that_changed_begins_again, clear),
 		cmocka_unit_test_setup(a_forbidden_mov_dr_is_no_step, clear),

@@ -136,12 +136,13 @@ static struct {
 	uint64_t dr7_then;
 } watch;
 
-uint64_t debug_hardware_met(struct vcpu *which, uint64_t linear, unsigned bytes, bool write)
+uint64_t debug_hardware_met(struct vcpu *which, enum debug_touch touch, uint64_t linear,
+			    unsigned bytes)
 {
 	bool overlaps = linear < watch.address + watch.bytes && watch.address < linear + bytes;
 
 	assert_ptr_equal(which, &vcpu);
-	return overlaps && (write || !watch.is_on_writes) ? 4 : 0;
+	return overlaps && (touch == DEBUG_TOUCH_WRITE || !watch.is_on_writes) ? 4 : 0;
 }
 
 uint64_t debug_met_behind(struct vcpu *which, uint64_t met)

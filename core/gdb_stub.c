@@ -403,8 +403,10 @@ static enum gdb_verdict change_breakpoint(struct packet *packet, bool insert)
 static void act(struct gdb_stub *stub, unsigned cpu, enum gdb_action action)
 {
 	for (unsigned i = 0; i < stub->target->cpus(); i++) {
-		if (cpu == GDB_ALL_CPUS || cpu == i)
-			stub->actions[i] = (uint8_t)action;
+		if (cpu != GDB_ALL_CPUS && cpu != i)
+			continue;
+		stub->actions[i] = (uint8_t)action;
+		stub->ranges[i] = (struct gdb_range){ 0 };
 	}
 }
 
@@ -433,10 +435,23 @@ static enum gdb_verdict resume_from(struct packet *packet, enum gdb_action actio
 	return GDB_RESUME;
 }
 
-static bool read_action(struct packet *packet, enum gdb_action *action)
+static bool read_step_range(struct packet *packet, struct gdb_range *range)
+{
+	range->from = gdb_number(&packet->in);
+	gdb_expect(&packet->in, ',');
+	range->to = gdb_number(&packet->in);
+	return !packet->in.bad && range->from <= range->to;
+}
+
+static bool read_action(struct packet *packet, enum gdb_action *action, struct gdb_range *range)
 {
 	bool with_signal = false;
 
+	*range = (struct gdb_range){ 0 };
+	if (gdb_skip(&packet->in, "r")) {
+		*action = GDB_STEP;
+		return read_step_range(packet, range);
+	}
 	if (gdb_skip(&packet->in, "c"))
 		*action = GDB_CONTINUE;
 	else if (gdb_skip(&packet->in, "s"))
@@ -463,8 +478,9 @@ static enum gdb_verdict resume_each(struct packet *packet)
 	while (gdb_skip(&packet->in, ";")) {
 		enum gdb_action action = GDB_HOLD;
 		unsigned cpu = GDB_ALL_CPUS;
+		struct gdb_range range;
 
-		if (!read_action(packet, &action) ||
+		if (!read_action(packet, &action, &range) ||
 		    (gdb_skip(&packet->in, ":") && !read_thread(packet, stub->stop.cpu, &cpu)))
 			return malformed(packet);
 		for (unsigned i = 0; i < stub->target->cpus(); i++) {
@@ -472,6 +488,7 @@ static enum gdb_verdict resume_each(struct packet *packet)
 				continue;
 			decided[i] = true;
 			stub->actions[i] = (uint8_t)action;
+			stub->ranges[i] = range;
 		}
 	}
 	return gdb_at_end(&packet->in) ? GDB_RESUME : malformed(packet);
@@ -612,7 +629,7 @@ static enum gdb_verdict set(struct packet *packet)
 static enum gdb_verdict multi_letter(struct packet *packet)
 {
 	if (gdb_skip(&packet->in, "Cont?"))
-		return say(packet, "vCont;c;C;s;S");
+		return say(packet, "vCont;c;C;s;S;r");
 	if (gdb_skip(&packet->in, "Cont"))
 		return resume_each(packet);
 	if (gdb_skip(&packet->in, "Kill")) {

@@ -26,6 +26,11 @@ enum gdb_action {
 	GDB_STEP,
 };
 
+/* From the first address to before the last one. */
+struct gdb_range {
+	uint64_t from, to;
+};
+
 struct gdb_target {
 	unsigned (*cpus)(void);
 

@@ -171,9 +171,12 @@ static void let_go(struct vcpu *leader)
 	bool is_watching = debug_break_is_any();
 
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		const struct gdb_range *range = &console.stub.ranges[i];
+
 		is_watching |= console.stub.actions[i] == GDB_STEP;
 		stop_hold(&vm->vcpus[i]->seat, console.stub.actions[i] == GDB_HOLD);
-		debug_step_set(vm->vcpus[i], console.stub.actions[i] == GDB_STEP);
+		debug_step_set(vm->vcpus[i], console.stub.actions[i] == GDB_STEP, range->from,
+			       range->to);
 	}
 	exit_watch_set(EXIT_WATCH_DEBUG, is_watching);
 	debug_target_forget();
@@ -243,8 +246,10 @@ static bool listen(struct vcpu *leader)
 
 static void act_as(enum gdb_action others, unsigned cpu, enum gdb_action action)
 {
-	for (unsigned i = 0; i < VM_MAX_CPUS; i++)
+	for (unsigned i = 0; i < VM_MAX_CPUS; i++) {
 		console.stub.actions[i] = (uint8_t)others;
+		console.stub.ranges[i] = (struct gdb_range){ 0 };
+	}
 	console.stub.actions[cpu] = (uint8_t)action;
 }
 

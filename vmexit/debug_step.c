@@ -7,15 +7,31 @@
 #include "vmexit/step.h"
 #include "vmexit/stop.h"
 
-void debug_step_set(struct vcpu *vcpu, bool wanted)
+void debug_step_set(struct vcpu *vcpu, bool wanted, uint64_t from, uint64_t to)
 {
 	vcpu->debug_step = wanted ? DEBUG_STEP_WANTED : DEBUG_STEP_NONE;
+	vcpu->debug_step_from = from;
+	vcpu->debug_step_to = to;
 }
 
 /* Handlers do whole instructions, and move RIP; one that branches to itself is never one of them. */
 static bool was_done_here(struct vcpu *vcpu)
 {
 	return rip_read(vcpu) != vcpu->debug_step_rip && !vcpu->events.pending.valid;
+}
+
+static bool is_done(struct vcpu *vcpu)
+{
+	return vcpu->debug_step == DEBUG_STEP_DONE ||
+	       (vcpu->debug_step == DEBUG_STEP_BEGUN && was_done_here(vcpu));
+}
+
+static bool goes_on(struct vcpu *vcpu)
+{
+	uint64_t rip = rip_read(vcpu);
+
+	return rip >= vcpu->debug_step_from && rip < vcpu->debug_step_to &&
+	       vcpu->stop_event.reason == STOP_NONE;
 }
 
 static void finish(struct vcpu *vcpu)
@@ -27,7 +43,10 @@ static void finish(struct vcpu *vcpu)
 		step_abandon(vcpu);
 	/* It does not sleep behind a HLT. */
 	vendor->activity_changed(vcpu);
-	stop_want(vcpu, &event);
+	if (goes_on(vcpu))
+		vcpu->debug_step = DEBUG_STEP_WANTED;
+	else
+		stop_want(vcpu, &event);
 }
 
 /*
@@ -49,15 +68,15 @@ static void begin(struct vcpu *vcpu)
 
 void debug_step_look(struct vcpu *vcpu)
 {
+	if (is_done(vcpu))
+		finish(vcpu);
 	if (vcpu->debug_step == DEBUG_STEP_NONE)
 		return;
 	if (vcpu->debug_step == DEBUG_STEP_WANTED) {
 		vcpu->debug_step = DEBUG_STEP_BEGUN;
 		vcpu->debug_step_rip = rip_read(vcpu);
 	}
-	if (vcpu->debug_step == DEBUG_STEP_DONE || was_done_here(vcpu))
-		finish(vcpu);
-	else if (vcpu->step_kind == STEP_NONE)
+	if (vcpu->step_kind == STEP_NONE)
 		begin(vcpu);
 }
 

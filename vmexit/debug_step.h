@@ -18,8 +18,11 @@ enum debug_step {
 	DEBUG_STEP_DONE,
 };
 
-/* The leader of a stop, for a CPU that stands still: one instruction when it goes on; or none. */
-void debug_step_set(struct vcpu *vcpu, bool wanted);
+/*
+ * The leader of a stop, for a CPU that stands still: one instruction when it goes on, and another as long as RIP is at least
+ * `from` and less than `to`, unless there is another reason to stop; or none.
+ */
+void debug_step_set(struct vcpu *vcpu, bool wanted, uint64_t from, uint64_t to);
 
 /* Before the entry, with KICK_DEBUG: begin, go on, or say that it is done. */
 void debug_step_look(struct vcpu *vcpu);

@@ -135,8 +135,9 @@ ALONE void debuggee_spin(void *argument)
 	uint64_t index = (uint64_t)argument;
 
 	__asm__ volatile("cli");
-	while (!released)
-		spun[index]++;
+	/* One line: a step of it has no end either. */
+	for (; !released; spun[index]++)
+		;
 }
 
 static uint64_t writers(void)

@@ -103,7 +103,7 @@ static void what_is_supported_is_said(void **state)
 		GDB_STAY);
 	assert_true(stub.error_text);
 	expect("m0,1", "E.no memory there");
-	expect("vCont?", "vCont;c;C;s;S");
+	expect("vCont?", "vCont;c;C;s;S;r");
 	expect("QStartNoAckMode", "OK");
 	assert_true(stub.link.no_ack);
 }
@@ -314,6 +314,37 @@ static void cpus_go_on_as_they_are_told(void **state)
 	expect("s1000", "E02");
 }
 
+static void expect_range(unsigned cpu, uint64_t from, uint64_t to)
+{
+	assert_int_equal(stub.ranges[cpu].from, from);
+	assert_int_equal(stub.ranges[cpu].to, to);
+}
+
+static void a_step_may_have_a_range(void **state)
+{
+	(void)state;
+	resumes("vCont;r401000,401010:1;c", GDB_STEP, GDB_CONTINUE);
+	expect_range(0, 0x401000, 0x401010);
+	expect_range(1, 0, 0);
+	resumes("vCont;rffffffff81000000,ffffffff81000001", GDB_STEP, GDB_STEP);
+	expect_range(1, 0xffffffff81000000, 0xffffffff81000001);
+	/* Nothing of it is left to the next step. */
+	resumes("vCont;s:1;r5,5:2", GDB_STEP, GDB_STEP);
+	expect_range(0, 0, 0);
+	expect_range(1, 5, 5);
+	resumes("vCont;r1000,2000:2", GDB_HOLD, GDB_STEP);
+	resumes("s", GDB_STEP, GDB_CONTINUE);
+	expect_range(0, 0, 0);
+	expect_range(1, 0, 0);
+	expect("vCont;r", "E01");
+	expect("vCont;r1000", "E01");
+	expect("vCont;r1000:1", "E01");
+	expect("vCont;r1000,:1", "E01");
+	expect("vCont;r1000,fff:1", "E01");
+	expect("vCont;r1000,2000:9", "E01");
+	expect("vCont;r1000,2000;x", "E01");
+}
+
 static void the_end_is_said(void **state)
 {
 	(void)state;
@@ -413,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup(bad_writes_change_nothing, reset),
 		cmocka_unit_test_setup(breakpoints_come_and_go, reset),
 		cmocka_unit_test_setup(cpus_go_on_as_they_are_told, reset),
+		cmocka_unit_test_setup(a_step_may_have_a_range, reset),
 		cmocka_unit_test_setup(the_end_is_said, reset),
 		cmocka_unit_test_setup(commands_go_to_the_monitor, reset),
 		cmocka_unit_test_setup(documents_come_in_parts, reset),

@@ -231,7 +231,7 @@ static void dropped_frames(void **state)
 
 /* --- the debugger's ---------------------------------------------------------------------------- */
 
-static void begin_debug_step(uint64_t rflags)
+static void begin_debug_steps(uint64_t rflags, uint64_t from, uint64_t to)
 {
 	stops = wakings = 0;
 	vcpu.regs.available = ~UINT64_C(0);
@@ -239,11 +239,16 @@ static void begin_debug_step(uint64_t rflags)
 	vcpu.regs.rflags = rflags;
 	vcpu.regs.interrupt_shadow = 0;
 	vcpu.events.pending.valid = false;
-	debug_step_set(&vcpu, true);
+	debug_step_set(&vcpu, true, from, to);
 	debug_step_look(&vcpu);
 	assert_int_equal(vcpu.step_kind, STEP_DEBUG);
 	assert_true(steps);
 	assert_int_equal(stops, 0);
+}
+
+static void begin_debug_step(uint64_t rflags)
+{
+	begin_debug_steps(rflags, 0, 0);
 }
 
 static void expect_stop(void)
@@ -327,7 +332,59 @@ static void debug_step_holds_interrupts(void **state)
 	begin_debug_step(RFLAGS_FIXED | RFLAGS_IF | RFLAGS_TF);
 	assert_int_equal(vcpu.regs.interrupt_shadow, 0);
 	step_abandon(&vcpu);
-	debug_step_set(&vcpu, false);
+	debug_step_set(&vcpu, false, 0, 0);
+}
+
+/* One native step has ended, at this address. */
+static void step_to(uint64_t rip)
+{
+	assert_int_equal(vcpu.step_kind, STEP_DEBUG);
+	vcpu.regs.rip = rip;
+	vcpu.regs.interrupt_shadow = 0;
+	assert_int_equal(step_exit(&vcpu), VERDICT_RESUME);
+	assert_true((atomic_load(&vcpu.kick.reasons) & KICK_DEBUG) != 0);
+}
+
+static void debug_step_through_a_range(void **state)
+{
+	(void)state;
+	begin_debug_steps(RFLAGS_FIXED | RFLAGS_IF, 0x1000, 0x1010);
+	/* Its ends; a branch to itself; a handler that does an instruction. */
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint64_t inside[] = { 0x100f, 0x1000, 0x1000 };
+
+		step_to(inside[i]);
+		expect_not_done();
+		assert_true(steps);
+		assert_int_equal(vcpu.regs.interrupt_shadow, SHADOW_STI);
+	}
+	vcpu.regs.rip += 2;
+	expect_not_done();
+	step_to(0x1010);
+	wakings = 0;
+	expect_stop();
+	/* One is done wherever that is. */
+	begin_debug_steps(RFLAGS_FIXED, 0x2000, 0x2010);
+	step_to(0x2000);
+	expect_not_done();
+	step_to(0x1fff);
+	wakings = 0;
+	expect_stop();
+}
+
+/* Whatever else is a reason to stop ends it, in its middle as well. */
+static void debug_step_through_a_range_ends(void **state)
+{
+	(void)state;
+	begin_debug_steps(RFLAGS_FIXED, 0x1000, 0x1010);
+	vcpu.stop_event.reason = STOP_WATCH;
+	step_to(0x1004);
+	expect_stop();
+	vcpu.stop_event.reason = STOP_NONE;
+	/* The next one is a single step again. */
+	begin_debug_step(RFLAGS_FIXED);
+	step_to(0x1004);
+	expect_stop();
 }
 
 /* A frame that is closed to fetches, and tracked: the instruction may lie there and write there. */
@@ -364,6 +421,8 @@ int main(void)
 		TEST(debug_step_over_a_frame),
 		TEST(debug_step_into_a_handler),
 		TEST(debug_step_holds_interrupts),
+		TEST(debug_step_through_a_range),
+		TEST(debug_step_through_a_range_ends),
 		TEST(code_in_a_tracked_frame),
 	};
 

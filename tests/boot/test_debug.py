@@ -3,6 +3,7 @@
 The debug build (make DEBUG=1): its model of who may hold an old translation (mm/flush_model.h) stops the machine where
 a flush is missing, which no emulator shows by itself.
 """
+import fcntl
 import os
 import subprocess
 
@@ -17,8 +18,11 @@ DEBUG = os.path.join(BUILD, "debug", "solovisor.efi")
 
 @pytest.fixture(scope="module", autouse=True)
 def debug_build():
-    done = subprocess.run(["make", "-s", "-j2", "DEBUG=1", "BUILD=build/debug", "build/debug/solovisor.efi"],
-                          cwd=TOP, check=False, capture_output=True, text=True, timeout=300)
+    # Another process may run another test of this module.
+    with open(os.path.join(BUILD, "debug.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "-s", "-j2", "DEBUG=1", "BUILD=build/debug", "build/debug/solovisor.efi"],
+                              cwd=TOP, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 

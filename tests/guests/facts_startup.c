@@ -326,6 +326,18 @@ static void try_rounds(uint32_t rounds)
 
 /* --- the state --- */
 
+/*
+ * The SIPI that comes after the first one has been ignored then. QEMU's CPU, if the host gives it no time meanwhile, finds
+ * it together with the INIT to come, and is started by it.
+ */
+static void wait_for_spins(uint32_t count)
+{
+	const uint32_t before = __atomic_load_n(&state_spins, __ATOMIC_SEQ_CST);
+
+	while (__atomic_load_n(&state_spins, __ATOMIC_SEQ_CST) - before < count)
+		probe_stall(100);
+}
+
 static void try_state(uint32_t cpu)
 {
 	static const struct probe_startup init_only = { 10000, 0, 0 };
@@ -336,7 +348,7 @@ static void try_state(uint32_t cpu)
 	probe_start_and_wait(cpu, state_spoil, NULL);
 	while (!__atomic_load_n(&state_is_spoiled, __ATOMIC_SEQ_CST))
 		probe_stall(100);
-	probe_stall(1000);
+	wait_for_spins(1000);
 	data->tries_limits = 1;
 	data->go_on[1] = (uint16_t)(trampoline >> 4);
 	probe_start_cpu(cpu, state_print_rest, NULL, &init_only);

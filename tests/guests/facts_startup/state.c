@@ -30,7 +30,7 @@ static const struct mark marks[] = {
 	{ 0xda0, 0 },
 };
 
-uint32_t state_is_spoiled;
+uint32_t state_is_spoiled, state_spins;
 
 static void do_write(void *argument)
 {
@@ -97,17 +97,18 @@ void state_spoil(void *argument)
 	}
 	set_registers();
 	__atomic_store_n(&state_is_spoiled, 1, __ATOMIC_SEQ_CST);
-	/* DR7 last: nobody comes by its breakpoints. The registers hold marks while it spins. */
+	/* DR7 last: nobody comes by its breakpoints. The registers hold marks while it spins, and counts. */
 	__asm__ volatile(
 		"mov %0, %%dr7\n\t"
 		"mov $0x0123456789abcdef, %%rax\n\t"
 		"mov %%rax, %%rbx; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi\n\t"
 		"mov %%rax, %%rdi; mov %%rax, %%rbp; mov %%rax, %%r8; mov %%rax, %%r9\n\t"
 		"stc; std\n"
-		"1: pause\n\t"
+		"1: lock incl state_spins(%%rip)\n\t"
 		"jmp 1b"
 		:
-		: "r"(UINT64_C(0x455)));
+		: "r"(UINT64_C(0x455))
+		: "memory");
 	__builtin_unreachable();
 }
 

@@ -28,5 +28,6 @@ void state_spoil(void *argument);
 void state_print_stub(const struct stub_data *data);
 void state_print_rest(void *argument);
 extern uint32_t state_is_spoiled;
+extern uint32_t state_spins __attribute__((visibility("hidden")));
 
 #endif

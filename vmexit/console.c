@@ -165,7 +165,8 @@ static void say_why(const struct gdb_stop *stop)
 	console.owes_stop = false;
 }
 
-static void let_go(struct vcpu *leader)
+/* `is_aside`: for gdb it has never stood still, and each CPU does on what it did. */
+static void let_go(struct vcpu *leader, bool is_aside)
 {
 	struct vm *vm = leader->vm;
 	bool is_watching = debug_break_is_any();
@@ -174,6 +175,8 @@ static void let_go(struct vcpu *leader)
 		const struct gdb_range *range = &console.stub.ranges[i];
 
 		is_watching |= console.stub.actions[i] == GDB_STEP;
+		if (is_aside)
+			continue;
 		stop_hold(&vm->vcpus[i]->seat, console.stub.actions[i] == GDB_HOLD);
 		debug_step_set(vm->vcpus[i], console.stub.actions[i] == GDB_STEP, range->from,
 			       range->to);
@@ -218,7 +221,7 @@ static bool answer(struct vcpu *leader)
 		log_set_synchronous();
 		reset_machine(leader);
 	}
-	let_go(leader);
+	let_go(leader, false);
 	return true;
 }
 
@@ -264,7 +267,7 @@ static bool serve_monitor(struct vcpu *leader, bool is_for_command)
 	if (!console.is_attached)
 		act_as(wish == MONITOR_WISH_STEP ? GDB_HOLD : GDB_CONTINUE, cpu,
 		       wish == MONITOR_WISH_STEP ? GDB_STEP : GDB_CONTINUE);
-	let_go(leader);
+	let_go(leader, console.is_attached);
 	return true;
 }
 

@@ -9,6 +9,8 @@
 
 void debug_step_set(struct vcpu *vcpu, bool wanted, uint64_t from, uint64_t to)
 {
+	if (vcpu->stop_event.reason == STOP_STEP)
+		vcpu->stop_event.reason = STOP_NONE;
 	vcpu->debug_step = wanted ? DEBUG_STEP_WANTED : DEBUG_STEP_NONE;
 	vcpu->debug_step_from = from;
 	vcpu->debug_step_to = to;
@@ -30,8 +32,7 @@ static bool goes_on(struct vcpu *vcpu)
 {
 	uint64_t rip = rip_read(vcpu);
 
-	return rip >= vcpu->debug_step_from && rip < vcpu->debug_step_to &&
-	       vcpu->stop_event.reason == STOP_NONE;
+	return rip >= vcpu->debug_step_from && rip < vcpu->debug_step_to;
 }
 
 static void finish(struct vcpu *vcpu)
@@ -68,6 +69,9 @@ static void begin(struct vcpu *vcpu)
 
 void debug_step_look(struct vcpu *vcpu)
 {
+	/* The debugger is to hear of something else, and may let the step go on behind that. */
+	if (vcpu->stop_event.reason != STOP_NONE)
+		return;
 	if (is_done(vcpu))
 		finish(vcpu);
 	if (vcpu->debug_step == DEBUG_STEP_NONE)

@@ -20,7 +20,8 @@ enum debug_step {
 
 /*
  * The leader of a stop, for a CPU that stands still: one instruction when it goes on, and another as long as RIP is at least
- * `from` and less than `to`, unless there is another reason to stop; or none.
+ * `from` and less than `to`, unless there is another reason to stop; or none. A step that is done, and not yet told of, is
+ * forgotten.
  */
 void debug_step_set(struct vcpu *vcpu, bool wanted, uint64_t from, uint64_t to);
 

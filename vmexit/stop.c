@@ -39,12 +39,12 @@ void stop_look_around(struct vcpu *vcpu)
 
 /*
  * What has met a breakpoint meets it again if it is still there when it goes on; a write that was watched is not made
- * twice.
+ * twice, nor an instruction that was stepped, unless the debugger has asked for another step meanwhile (debug_step_set).
  */
 static void forget_what_comes_again(struct vcpu *vcpu)
 {
 	vcpu->loan.is_met = false;
-	if (vcpu->stop_event.reason != STOP_WATCH)
+	if (vcpu->stop_event.reason != STOP_WATCH && vcpu->stop_event.reason != STOP_STEP)
 		vcpu->stop_event.reason = STOP_NONE;
 }
 

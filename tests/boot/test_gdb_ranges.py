@@ -4,7 +4,9 @@ import re
 import time
 
 import pytest
-from test_gdb import debugged, registers  # noqa: F401
+from terminal import Terminal
+from test_gdb import debugged  # noqa: F401
+from test_monitor import fixture_terminals  # noqa: F401
 from test_probes import expect_end
 
 full = pytest.mark.full
@@ -67,3 +69,40 @@ def test_steps_by_lines(debugged, where, cpus):  # noqa: F811
     gdb.do("detach")
     expect_end(guest.machine)
     assert guest.machine.seen(r"^DEBUGGEE: released=119$")
+
+
+@full
+@pytest.mark.seconds(30)
+@pytest.mark.parametrize("where,cpus", [("qemu", 2), ("vtx", 1)])
+def test_monitor_beside_a_step(debugged, terminals, where, cpus):  # noqa: F811
+    """Commands of the monitor, on the other line, while gdb steps: gdb does not notice, and a step is one instruction."""
+    guest = debugged(where, cpus, "rounds 5 spin", **{"serial-mode": "share", "log": "info"})
+    gdb = guest.attach_to_debuggee()
+    gdb.do("set var attached=1")
+    gdb.start()
+    guest.machine.expect(r"^DEBUGGEE: spins$", 150)
+    assert "received signal SIGINT" in gdb.interrupt()
+    gdb.do("thread 1")
+    spun = gdb.value("&spun[0]")
+    terminal = Terminal(guest.machine)
+    terminals.append(terminal)
+    gdb.child.sendline("next")
+    terminal.begin(shared=True)
+    counts = [int(terminal.do(f"x {spun:#x}").split()[1], 16) for _ in range(20)]
+    assert counts == sorted(counts) and counts[-1] > counts[0] + 3
+    assert "received signal SIGINT" in gdb.interrupt()
+
+    # The loop's instructions in their order, and then with commands in between.
+    around = []
+    while not around or gdb.value("$rip") != around[0]:
+        around.append(gdb.value("$rip"))
+        gdb.do("stepi")
+    for i in range(30):
+        gdb.child.sendline("stepi")
+        terminal.do("version")
+        gdb.wait()
+        assert gdb.value("$rip") == around[(i + 1) % len(around)]
+    gdb.do("set var released=0x77")
+    gdb.do("detach")
+    terminal.type("\x1d")
+    expect_end(guest.machine)

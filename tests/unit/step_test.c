@@ -379,8 +379,24 @@ static void debug_step_through_a_range_ends(void **state)
 	begin_debug_steps(RFLAGS_FIXED, 0x1000, 0x1010);
 	vcpu.stop_event.reason = STOP_WATCH;
 	step_to(0x1004);
-	expect_stop();
+	debug_step_look(&vcpu);
+	assert_int_equal(vcpu.step_kind, STEP_NONE);
+	assert_int_equal(stops, 0);
+	/* If that was nothing for the debugger, it goes on; the last one is told of, and is not made again. */
 	vcpu.stop_event.reason = STOP_NONE;
+	expect_not_done();
+	vcpu.stop_event.reason = STOP_ASKED;
+	step_to(0x1010);
+	debug_step_look(&vcpu);
+	assert_int_equal(stops, 0);
+	vcpu.stop_event.reason = STOP_NONE;
+	wakings = 0;
+	expect_stop();
+	/* It is forgotten when another one is asked for. */
+	vcpu.stop_event.reason = STOP_STEP;
+	begin_debug_step(RFLAGS_FIXED);
+	assert_int_equal(vcpu.stop_event.reason, STOP_NONE);
+	step_abandon(&vcpu);
 	/* The next one is a single step again. */
 	begin_debug_step(RFLAGS_FIXED);
 	step_to(0x1004);

@@ -179,7 +179,6 @@ static void put_frame(struct packet *packet, unsigned cpu)
 {
 	static const uint8_t expedited[] = { GDB_REG_RBP, GDB_REG_RSP, GDB_REG_RIP };
 	const struct regs_sync *state = packet->stub->target->state(cpu);
-
 	char number[4];
 
 	for (unsigned i = 0; state != NULL && i < ARRAY_COUNT(expedited); i++) {

@@ -13,8 +13,7 @@ STARTERS = ("shell-grub", "shell", "grub", "launch", "entry", "direct")
 
 # Most pairs of two factors: starter, host, CPUs, kernel.
 PAIRS = (
-    ("shell-grub", "next", 1, "cloud"), ("shell-grub", "next", 2, "generic"),
-    ("shell", "next", 2, "cloud"), ("shell", "linux", 4, "cloud"),
+    ("shell-grub", "next", 2, "generic"), ("shell", "linux", 4, "cloud"),
     ("grub", "next", 4, "cloud"), ("grub", "linux", 1, "generic"),
     ("launch", "linux", 2, "cloud"), ("entry", "next", 2, "cloud"), ("direct", "linux", 2, "generic"),
 )

@@ -42,8 +42,8 @@ struct gdb_stub {
 	bool physical;	      /* addresses are physical (monitor phys) */
 	bool error_text;      /* GDB understands errors in words */
 	uint8_t actions[VM_MAX_CPUS]; /* enum gdb_action, after GDB_RESUME */
-	struct gdb_range ranges
-		[VM_MAX_CPUS]; /* GDB_STEP: as long as RIP is in there; empty: one instruction */
+	/* GDB_STEP: as long as RIP is in there; empty: one instruction. */
+	struct gdb_range ranges[VM_MAX_CPUS];
 	char answer[GDB_PACKET_BYTES];
 };
 

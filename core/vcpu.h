@@ -67,8 +67,8 @@ struct vcpu {
 	struct stop_event stop_event;	       /* it is to lead a stop before it enters the guest */
 	uint8_t debug_step; /* enum debug_step (vmexit/debug_step.h): the debugger's single step */
 	uint64_t debug_step_rip; /* where that began */
-	uint64_t debug_step_from,
-		debug_step_to;	/* on and on while RIP is from here to before there */
+	/* On and on while RIP is from here to before there. */
+	uint64_t debug_step_from, debug_step_to;
 	struct debug_loan loan; /* of its debug registers to the debugger */
 };
 

@@ -78,12 +78,16 @@ static uint64_t enabled_breakpoints(uint64_t dr7)
 	return enabled;
 }
 
-/* Those on the instruction that is stepped. */
-static uint64_t untold_breakpoints(struct vcpu *vcpu)
+/* Some machines tell nothing of a #DB that is intercepted. */
+static bool is_untold(const struct svm_vcpu *svm)
 {
-	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	return (svm->vmcb->dr6 & DR6_EVENTS) == 0;
+}
 
-	if ((vmcb->dr6 & DR6_EVENTS) != 0 || (vmcb->rflags & RFLAGS_RF) != 0)
+/* Those on the instruction that is stepped. */
+static uint64_t breakpoints_here(struct vcpu *vcpu)
+{
+	if ((svm_of(vcpu)->vmcb->rflags & RFLAGS_RF) != 0)
 		return 0;
 	return debug_hardware_met(vcpu, DEBUG_TOUCH_FETCH, guest_linear_rip(vcpu).v, 1);
 }
@@ -108,13 +112,13 @@ static void complete(struct vcpu *vcpu, struct exit_info *exit, uint64_t hit)
 	exit->kind = EXIT_STEP;
 }
 
-/* Some machines tell nothing of a #DB that is intercepted: a trap, unless there is something that faults. */
+/* Unless there is something that faults. */
 static bool is_untold_trap(struct vcpu *vcpu)
 {
-	const struct vmcb *vmcb = svm_of(vcpu)->vmcb;
+	const struct svm_vcpu *svm = svm_of(vcpu);
 
-	return !svm_step_insn_has_dr6(svm_of(vcpu)) && (vmcb->dr6 & DR6_EVENTS) == 0 &&
-	       (dr7_read(vcpu) & DR7_GD) == 0 && untold_breakpoints(vcpu) == 0;
+	return is_untold(svm) && !svm_step_insn_has_dr6(svm) && (dr7_read(vcpu) & DR7_GD) == 0 &&
+	       breakpoints_here(vcpu) == 0;
 }
 
 /* Our trap sets BS. Some machines report a data breakpoint alone, but behind the instruction as well. */
@@ -158,7 +162,8 @@ static void debug_exception(struct vcpu *vcpu, struct exit_info *exit)
 		complete(vcpu, exit, debug_met_behind(vcpu, met) & enabled);
 		return;
 	}
-	met |= untold_breakpoints(vcpu);
+	if (is_untold(svm))
+		met = breakpoints_here(vcpu);
 	/* While the registers are lent it is said elsewhere whose they are (vmexit/debug_met.h). */
 	if (!vcpu->loan.is_lent)
 		met &= enabled;

@@ -215,11 +215,11 @@ static bool has_called(void)
 	return explains(atomic_load(&attention.seen_tsc), judged) || has_byte();
 }
 
-static void say_whose_keys(void)
+void attention_say_keys(void)
 {
 	bool are_ours;
 
-	if (uart_share_keys_changed(line_serial.share, &are_ours))
+	if (line_serial.share != NULL && uart_share_keys_changed(line_serial.share, &are_ours))
 		log_info(are_ours ? "the keyboard is the hypervisor's, Ctrl-] gives it back"
 				  : "the keyboard is the guest's");
 }
@@ -236,7 +236,6 @@ bool attention_take_nmi(struct vcpu *vcpu)
 	attention_hold();
 	attend(vcpu);
 	attention_release();
-	if (line_serial.share != NULL)
-		say_whose_keys();
+	attention_say_keys();
 	return is_ours;
 }

@@ -30,6 +30,9 @@ void attention_wake(void);
 /* Look at the lines now. */
 void attention_look(struct vcpu *vcpu);
 
+/* A line of the log, once after each change: whose the keyboard of a shared line is. */
+void attention_say_keys(void);
+
 /* An NMI has come to this CPU: look at the lines. True if it came for one, unless a kick explains it. */
 bool attention_take_nmi(struct vcpu *vcpu);
 

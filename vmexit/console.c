@@ -309,6 +309,7 @@ void console_session(struct vcpu *leader)
 			goes_on = answer(leader);
 		} else {
 			goes_on = serve_monitor(leader, for_command);
+			attention_say_keys();
 		}
 	}
 	report_dropped(leader, "the debugger's", &line_gdb);
